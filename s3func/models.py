@@ -1,0 +1,158 @@
+"""Results, as users see them: typed, slotted, and with the dict-style access of the README beside the attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Record:
+    """A result with named fields: `obj.key`, `obj["key"]`, `"key" in obj`, `dict(obj)`, comparable, picklable."""
+
+    __slots__: tuple[str, ...] = ()
+    aliases: ClassVar[Mapping[str, str]] = _NOTHING
+
+    def __getitem__(self, name: str) -> Any:
+        name = self.aliases.get(name, name)
+        if name in self.__slots__:
+            return getattr(self, name)
+        raise KeyError(name)
+
+    def __getattr__(self, name: str) -> Any:
+        # Reached only for names that are no field: the second names of fields (`content_length` for `size`).
+        alias = type(self).aliases.get(name)
+        if alias is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self, alias)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.__slots__ or name in self.aliases
+
+    def keys(self) -> tuple[str, ...]:
+        """The names of the fields, so that `dict(obj)` works."""
+        return self.__slots__
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field, or the default when there is no field of this name."""
+        return self[name] if name in self else default
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    def __hash__(self) -> int:
+        return hash((type(self), *(getattr(self, name) for name in self.__slots__[:3])))
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={value!r}" for name in self.__slots__ if (value := getattr(self, name)) is not None)
+        return f"{type(self).__name__}({fields})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), tuple(getattr(self, name) for name in self.__slots__))
+
+
+class ObjectEntry(Record):
+    """One row of a listing: an object, one version of an object, or a delete marker.
+
+    key: exact. size: bytes (`content_length` is its second name). etag: without quotes, opaque: not a hash in general.
+    last_modified: aware, UTC (`upload_timestamp`). version_id, is_latest, delete_marker: from versions listings only.
+    """
+
+    __slots__ = (
+        "key",
+        "size",
+        "etag",
+        "last_modified",
+        "storage_class",
+        "version_id",
+        "is_latest",
+        "delete_marker",
+        "owner",
+    )
+    aliases = MappingProxyType({"content_length": "size", "upload_timestamp": "last_modified"})
+
+    key: str
+    size: int
+    etag: str
+    last_modified: datetime | None
+    storage_class: str | None
+    version_id: str | None
+    is_latest: bool | None
+    delete_marker: bool
+    owner: str | None
+
+    def __init__(
+        self,
+        key: str,
+        size: int = 0,
+        etag: str = "",
+        last_modified: datetime | None = None,
+        storage_class: str | None = None,
+        version_id: str | None = None,
+        is_latest: bool | None = None,
+        delete_marker: bool = False,
+        owner: str | None = None,
+    ) -> None:
+        self.key = key
+        self.size = size
+        self.etag = etag
+        self.last_modified = last_modified
+        self.storage_class = storage_class
+        self.version_id = version_id
+        self.is_latest = is_latest
+        self.delete_marker = delete_marker
+        self.owner = owner
+
+
+class ListPage(Record):
+    """One page of a listing, as the store sent it.
+
+    entries: ObjectEntry rows in the store's order. common_prefixes: what a delimiter folded. is_truncated: more follow.
+    next_token: what to send for the next page (continuation-token, marker or key-marker).
+    next_version_id: the second half of a versions listing's place.
+    """
+
+    __slots__ = ("entries", "common_prefixes", "is_truncated", "next_token", "next_version_id")
+
+    entries: list[ObjectEntry]
+    common_prefixes: list[str]
+    is_truncated: bool
+    next_token: str | None
+    next_version_id: str | None
+
+    def __init__(
+        self,
+        entries: list[ObjectEntry],
+        common_prefixes: list[str],
+        is_truncated: bool = False,
+        next_token: str | None = None,
+        next_version_id: str | None = None,
+    ) -> None:
+        self.entries = entries
+        self.common_prefixes = common_prefixes
+        self.is_truncated = is_truncated
+        self.next_token = next_token
+        self.next_version_id = next_version_id
+
+    def __iter__(self) -> Iterator[ObjectEntry]:
+        return iter(self.entries)
+
+
+class BucketEntry(Record):
+    """One bucket of list_buckets: its name, when it was made (aware, UTC), its region where the store tells."""
+
+    __slots__ = ("name", "creation_date", "region")
+
+    name: str
+    creation_date: datetime | None
+    region: str | None
+
+    def __init__(self, name: str, creation_date: datetime | None = None, region: str | None = None) -> None:
+        self.name = name
+        self.creation_date = creation_date
+        self.region = region
