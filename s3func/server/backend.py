@@ -11,8 +11,9 @@ Rules for whoever implements `Backend`; the HTTP side relies on every one of the
 4.  A body is immutable. An open reader goes on reading the version that it opened, whatever happens to the key.
 5.  A `Guard` is called under the lock or transaction that publishes the change, so of many writers that demand
     `if_none_match="*"` exactly one wins. Guards MUST NOT call the backend.
-6.  Refusals are the errors named in the docstrings, with `bucket` and `key` set. Conditions on reads, ranges, request
-    checksums, authorization and defaults such as the content type are the HTTP side's business.
+6.  Refusals are the errors named in the docstrings, with `bucket` and `key` set; any other exception is a fault of the
+    store. Conditions on reads, ranges, request checksums, authorization and defaults such as the content type are the
+    HTTP side's business.
 
 Powers that not every store has are protocols of their own, found with `isinstance`, and they only add methods:
 `Versioned` sets a bucket's versioning and lists versions: from then on `commit` keeps history, `delete_object` without
@@ -27,15 +28,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Protocol, Self
 
 from s3func.errors import NoSuchKey, PreconditionFailed, ServiceError, service_error
 
 KEY_LENGTH_MAX = 1024
 """Bytes of a key in UTF-8. https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html"""
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,10 +47,10 @@ class ObjectAttributes:
     wrote it. documents: sub-resources by name ("tagging", "acl", …), opaque text.
     """
 
-    headers: Mapping[str, str] = field(default=_NOTHING)
-    metadata: Mapping[str, str] = field(default=_NOTHING)
-    checksums: Mapping[str, str] = field(default=_NOTHING)
-    documents: Mapping[str, str] = field(default=_NOTHING)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
     owner: str = ""
 
 
@@ -259,6 +258,16 @@ class Backend(Protocol):
 
     def close(self) -> None:
         """Let go of files and locks. Later calls fail; closing twice is allowed."""
+
+
+def run_guard(guard: Guard | None, current: StoredObject | None, bucket: str, key: str) -> None:
+    """Call the guard, if there is one; what it raises names the bucket and the key."""
+    if guard is not None:
+        try:
+            guard(current)
+        except ServiceError as error:
+            error.bucket, error.key = bucket, key
+            raise
 
 
 _BUCKET_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
