@@ -1,0 +1,1 @@
+"""s3func and its peers, measured side by side in one run; see benchmarks/README.md."""
