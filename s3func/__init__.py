@@ -1,0 +1,45 @@
+"""The Python client for S3 and Backblaze B2. https://docs.aws.amazon.com/AmazonS3/latest/API/Welcome.html
+
+Names are loaded when they are first used: `import s3func` alone loads almost nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from s3func import errors as errors
+    from s3func.s3.credentials import Credentials as Credentials
+    from s3func.s3.session import S3Session as S3Session
+    from s3func.session import Session as Session
+    from s3func.transport.retry import RetryPolicy as RetryPolicy
+    from s3func.transport.timeouts import Timeouts as Timeouts
+
+_HOMES = {
+    "Credentials": "s3func.s3.credentials",
+    "RetryPolicy": "s3func.transport.retry",
+    "S3Session": "s3func.s3.session",
+    "Session": "s3func.session",
+    "Timeouts": "s3func.transport.timeouts",
+}
+__all__ = ["Credentials", "RetryPolicy", "S3Session", "Session", "Timeouts", "__version__", "errors"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+    elif name == "errors":
+        value = import_module("s3func.errors")
+    elif name == "__version__":
+        from importlib.metadata import version
+
+        value = version("s3func")
+    else:
+        raise AttributeError(f"module 's3func' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

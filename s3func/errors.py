@@ -240,6 +240,9 @@ class ServerError(ServiceError):
 class TransportError(S3FuncError):
     """No usable answer arrived."""
 
+    stale_connection: bool = False
+    """The connection had been idle before: its peer most likely closed it long ago, so another try is free."""
+
 
 class ConnectError(TransportError, ConnectionError):
     """No connection could be made, so nothing was sent."""

@@ -19,13 +19,13 @@ BLOCK = 256 * 1024
 class UploadBody(Protocol):
     """A request body that is not simply bytes: it knows its length, and it can be sent again or says that it cannot."""
 
-    length: int | None
-    """Bytes to come, or None when nobody knows (an iterable)."""
+    length: int
+    """Bytes in all; `blocks()` yields exactly as many or raises."""
     replayable: bool
     """Whether `blocks()` may be called a second time, for a retry."""
 
     def blocks(self) -> Iterator[bytes | memoryview]:
-        """All of the body, from its first byte; each block is used up before the next one is asked for."""
+        """All of the body, from its first byte; each block must be used before the next one is asked for."""
 
 
 class BodyStream(Protocol):

@@ -1,0 +1,321 @@
+"""What the verbs answer: the head of a response with typed fields, and for get_object the body with it.
+
+Fields are read from the headers when they are asked for, because most callers ask for one or two of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from s3func.errors import ChecksumMismatch
+from s3func.message import BLOCK
+from s3func.wire.encoding import parse_http_date
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from types import TracebackType
+
+    from s3func.message import BodyStream, Response
+    from s3func.wire.checksum import Hasher
+
+_META = "x-amz-meta-"
+
+
+class ObjectResult:
+    """Status and headers of an answer about one object, with the usual headers as typed fields."""
+
+    __slots__ = ("headers", "status")
+
+    def __init__(self, status: int, headers: dict[str, str]) -> None:
+        """`headers` have lower-case names."""
+        self.status = status
+        self.headers = headers
+
+    @property
+    def etag(self) -> str:
+        """The ETag without its quotes: opaque, and no hash of the content in general."""
+        return self.headers.get("etag", "").removeprefix("W/").strip('"')
+
+    @property
+    def version_id(self) -> str | None:
+        """The version, where the bucket keeps versions."""
+        return self.headers.get("x-amz-version-id")
+
+    @property
+    def size(self) -> int | None:
+        """Bytes of the body that the answer describes (of the part, when a range was asked for)."""
+        text = self.headers.get("content-length", "")
+        return int(text) if text.isdigit() else None
+
+    content_length = size
+
+    @property
+    def content_type(self) -> str | None:
+        """The media type that was stored with the object."""
+        return self.headers.get("content-type")
+
+    @property
+    def content_range(self) -> str | None:
+        """`bytes first-last/size` in the answer to a range."""
+        return self.headers.get("content-range")
+
+    @property
+    def storage_class(self) -> str:
+        """STANDARD unless the store says otherwise."""
+        return self.headers.get("x-amz-storage-class", "STANDARD")
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """When the object was written: aware, UTC, whole seconds."""
+        try:
+            return parse_http_date(self.headers["last-modified"])
+        except (KeyError, ValueError):
+            return None
+
+    @property
+    def request_id(self) -> str:
+        """The store's name for this exchange; its support asks for it."""
+        return self.headers.get("x-amz-request-id", "")
+
+    @property
+    def user_metadata(self) -> dict[str, str]:
+        """The metadata that was stored with the object, and nothing else; names in lower case."""
+        return {
+            name[len(_META) :]: decode_metadata(value)
+            for name, value in self.headers.items()
+            if name.startswith(_META)
+        }
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The user metadata together with status, content_length, etag, version_id and upload_timestamp.
+
+        A user's own name never replaces one of those; `user_metadata` has it.
+        """
+        metadata: dict[str, Any] = dict(self.user_metadata)
+        metadata["status"] = self.status
+        if self.size is not None:
+            metadata["content_length"] = self.size
+        if self.etag:
+            metadata["etag"] = self.etag
+        if self.version_id is not None:
+            metadata["version_id"] = self.version_id
+        try:
+            metadata["upload_timestamp"] = self.last_modified or parse_http_date(self.headers["date"])
+        except (KeyError, ValueError):
+            metadata.pop("upload_timestamp", None)
+        return metadata
+
+    def __repr__(self) -> str:
+        etag = f" etag={self.etag}" if self.etag else ""
+        return f"<{type(self).__name__} status={self.status}{etag}>"
+
+    def __getstate__(self) -> tuple[int, dict[str, str]]:
+        return (self.status, self.headers)
+
+    def __setstate__(self, state: tuple[int, dict[str, str]]) -> None:
+        self.status, self.headers = state
+
+
+class PutResult(ObjectResult):
+    """The answer to put_object: `etag`, `version_id`, `checksums`."""
+
+    __slots__ = ()
+
+
+class HeadResult(ObjectResult):
+    """The answer to head_object."""
+
+    __slots__ = ()
+
+
+class DeleteResult(ObjectResult):
+    """The answer to delete_object."""
+
+    __slots__ = ()
+
+    @property
+    def delete_marker(self) -> bool:
+        """Whether a delete marker was written (or, with a version_id, removed)."""
+        return self.headers.get("x-amz-delete-marker") == "true"
+
+
+class CopyResult(ObjectResult):
+    """The answer to copy_object; `etag` and `last_modified` come from its document."""
+
+    __slots__ = ("_etag", "_last_modified")
+
+    def __init__(self, status: int, headers: dict[str, str], etag: str, last_modified: datetime | None) -> None:
+        super().__init__(status, headers)
+        self._etag = etag
+        self._last_modified = last_modified
+
+    @property
+    def etag(self) -> str:
+        """The ETag of the copy, without quotes."""
+        return self._etag
+
+    @property
+    def last_modified(self) -> datetime | None:
+        """When the copy was made: aware, UTC."""
+        return self._last_modified
+
+    @property
+    def source_version_id(self) -> str | None:
+        """The version of the source that was copied."""
+        return self.headers.get("x-amz-copy-source-version-id")
+
+    def __getstate__(self) -> Any:
+        return (self.status, self.headers, self._etag, self._last_modified)
+
+    def __setstate__(self, state: Any) -> None:
+        self.status, self.headers, self._etag, self._last_modified = state
+
+
+class GetResult(ObjectResult):
+    """The answer to get_object: its head, and its body as `.data`, `.read()`, `.readinto()` or `.iter_chunks()`.
+
+    The connection goes back to the pool at the end of the body, on close(), at the end of a `with` block, or when the
+    result is garbage. Where the store sends a checksum of the whole object, it is verified at the end:
+    ChecksumMismatch. TruncatedBody when the body ends early. Not for use by several threads at once.
+    """
+
+    __slots__ = ("_data", "_expected", "_hasher", "_position", "_stream")
+
+    def __init__(self, response: Response, *, hasher: Hasher | None = None, expected: str = "") -> None:
+        """hasher and expected: the checksum to verify at the end of the body."""
+        super().__init__(response.status, response.headers)
+        body = response.body
+        self._hasher = hasher
+        self._expected = expected
+        self._position = 0
+        self._data: bytes | None = None
+        self._stream: BodyStream | None = None
+        if isinstance(body, bytes):
+            # All of it came with the head, so it can be judged at once.
+            if hasher is not None:
+                hasher.update(body)
+                self._verify()
+            self._data = body
+        else:
+            self._stream = body
+
+    @property
+    def stream(self) -> GetResult:
+        """The body as a stream: the result itself, which reads like a binary file."""
+        return self
+
+    @property
+    def data(self) -> bytes:
+        """All of the body; the first access reads it. ValueError when a part of it was read as a stream before."""
+        if self._data is None:
+            if self._stream is None or self._position:
+                raise ValueError("data is not kept once the body was read as a stream, or closed")
+            self._data = self._read_all()
+        return self._data
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Up to `size` bytes, b"" at the end; all that is left without a size."""
+        if size is None or size < 0:
+            return b"".join(self.iter_chunks())
+        stream = self._stream
+        if stream is None:
+            return self._from_data(size)
+        if size == 0:
+            return b""
+        block = stream.read(size)
+        self._account(block, len(block))
+        return block
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:
+        """Fill a part of the buffer and return how many bytes that was; 0 at the end."""
+        stream = self._stream
+        view = memoryview(buffer).cast("B")
+        if stream is None:
+            block = self._from_data(len(view))
+            view[: len(block)] = block
+            return len(block)
+        if not view:
+            return 0
+        count = stream.readinto(view)
+        self._account(view[:count], count)
+        return count
+
+    def iter_chunks(self, size: int = BLOCK) -> Iterator[bytes]:
+        """The rest of the body in blocks of at most `size` bytes."""
+        if size < 1:
+            raise ValueError("size must be at least 1")
+        while block := self.read(size):
+            yield block
+
+    __iter__ = iter_chunks
+
+    def close(self) -> None:
+        """Give up what has not been read; the connection of an unread rest is closed, not drained."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            stream.close()
+        self._position = len(self._data or b"")
+
+    @property
+    def closed(self) -> bool:
+        """Whether the body was closed or read to its end."""
+        return self._stream is None and self._position == len(self._data or b"")
+
+    def readable(self) -> bool:
+        """True: for the standard library's readers."""
+        return True
+
+    def __enter__(self) -> GetResult:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _read_all(self) -> bytes:
+        data = b"".join(self.iter_chunks())
+        # Reading `.data` leaves the stream at its beginning: it can be read as well, from memory.
+        self._position = 0
+        return data
+
+    def _from_data(self, size: int) -> bytes:
+        data = self._data
+        if data is None:
+            return b""
+        block = data[self._position : self._position + size]
+        self._position += len(block)
+        return block
+
+    def _account(self, block: bytes | memoryview, count: int) -> None:
+        if count:
+            self._position += count
+            if self._hasher is not None:
+                self._hasher.update(block)
+            return
+        self._stream = None
+        self._verify()
+
+    def _verify(self) -> None:
+        hasher, self._hasher = self._hasher, None
+        if hasher is not None and hasher.base64() != self._expected:
+            self.close()
+            raise ChecksumMismatch(f"the body's {hasher.name} is {hasher.base64()}, the store's is {self._expected}")
+
+    def __getstate__(self) -> Any:
+        raise TypeError("a GetResult holds a connection and cannot be pickled; pickle its .data")
+
+
+def decode_metadata(value: str) -> str:
+    """Undo RFC 2047 encoded words (how S3 presents what is not ASCII); anything malformed stays as it is."""
+    if "=?" not in value:
+        return value
+    from email.errors import HeaderParseError
+    from email.header import decode_header, make_header
+
+    try:
+        return str(make_header(decode_header(value)))
+    except (HeaderParseError, LookupError, ValueError):
+        return value

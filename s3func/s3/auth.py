@@ -1,0 +1,253 @@
+"""SigV4Authorizer: signs the requests to one bucket, and mends what a refusal says is wrong.
+
+One per bucket and session. It knows where the bucket is, keeps the day's signing key, and learns from the store's
+answers: its region from a redirect, its clock from a RequestTimeTooSkewed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from s3func.errors import (
+    InvalidCredentials,
+    Redirected,
+    RequestTimeTooSkewed,
+    S3FuncError,
+    ServiceError,
+    TransportError,
+    service_error,
+)
+from s3func.s3.config import Endpoint, Place, is_region
+from s3func.s3.credentials import Credentials
+from s3func.wire import sigv4
+from s3func.wire.encoding import amz_date, decode_component, parse_http_date
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3func.clock import Clock
+    from s3func.message import Request, Response
+
+CredentialsSource: TypeAlias = "Callable[[], Credentials | None]"
+ERROR_DOCUMENT_MAX = 1024 * 1024
+# S3 tolerates 15 minutes; a difference of less than this cannot be why a HEAD was refused.
+_SKEW_SECONDS = 300.0
+
+
+class Skew:
+    """How far the store's clock is ahead of ours, in seconds; shared by all authorizers of a session."""
+
+    __slots__ = ("seconds",)
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+
+class _Stamp(NamedTuple):
+    """What all signatures of one second have in common."""
+
+    second: int
+    date: str
+    scope: str
+    key: bytes
+    credentials: Credentials | None
+
+
+_NO_STAMP = _Stamp(-1, "", "", b"", None)
+
+
+class SigV4Authorizer:
+    """Implements transport.client.Authorizer for one bucket (or, with None, for the service itself)."""
+
+    __slots__ = ("_clock", "_credentials", "_endpoint", "_keys", "_skew", "_stamp", "bucket", "place")
+
+    def __init__(
+        self, credentials: CredentialsSource, endpoint: Endpoint, bucket: str | None, clock: Clock, skew: Skew
+    ) -> None:
+        """`credentials` is asked once per second of use; None from it means anonymous."""
+        self._credentials = credentials
+        self._endpoint = endpoint
+        self._clock = clock
+        self._skew = skew
+        self._stamp = _NO_STAMP
+        self._keys: tuple[tuple[str, str, str], bytes] = (("", "", ""), b"")
+        self.bucket = bucket
+        self.place = endpoint.place(bucket)
+
+    def authorize(self, request: Request) -> None:
+        """Sign the request as it stands, for now; a signature of an earlier attempt is replaced."""
+        second = int(self._clock.now() + self._skew.seconds)
+        stamp = self._stamp
+        if stamp.second != second:
+            stamp = self._new_stamp(second)
+        credentials = stamp.credentials
+        if credentials is None:
+            return
+        headers = request.headers
+        headers.pop("authorization", None)
+        headers["x-amz-date"] = stamp.date
+        if credentials.session_token is not None:
+            headers["x-amz-security-token"] = credentials.session_token
+        if sigv4.NEVER_SIGNED.isdisjoint(headers):
+            names = sorted(headers)
+        else:
+            names = sigv4.signed_header_names(headers)
+        canonical = sigv4.canonical_request(
+            request.method, request.path, request.query, headers, names, headers["x-amz-content-sha256"]
+        )
+        signed = sigv4.signature(stamp.key, sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
+        headers["authorization"] = sigv4.authorization_header(credentials.access_key_id, stamp.scope, names, signed)
+
+    def presign(self, request: Request, expires_seconds: int) -> str:
+        """The URL that carries out this request for whoever has it; its headers other than host must be sent, too."""
+        stamp = self._new_stamp(int(self._clock.now() + self._skew.seconds))
+        credentials = stamp.credentials
+        if credentials is None:
+            return f"{request.origin}{request.target}"
+        names = sigv4.signed_header_names(request.headers)
+        query = sigv4.presigned_query(
+            request.query,
+            access_key_id=credentials.access_key_id,
+            scope=stamp.scope,
+            date=stamp.date,
+            expires_seconds=expires_seconds,
+            signed_headers=names,
+            session_token=credentials.session_token,
+        )
+        canonical = sigv4.canonical_request(
+            request.method, request.path, query, request.headers, names, sigv4.UNSIGNED_PAYLOAD
+        )
+        signed = sigv4.signature(stamp.key, sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
+        return f"{request.origin}{request.path}?{query}&X-Amz-Signature={signed}"
+
+    def _new_stamp(self, second: int) -> _Stamp:
+        credentials = self._credentials()
+        date = amz_date(second)
+        if credentials is None:
+            stamp = _Stamp(second, date, "", b"", None)
+        else:
+            day, region = date[:8], self.place.region
+            wanted = (credentials.secret_access_key, day, region)
+            known, key = self._keys
+            if known != wanted:
+                # Four HMACs, 4 µs: cached for the day, or until the secret or the region changes.
+                key = sigv4.signing_key(credentials.secret_access_key, day, region)
+                self._keys = (wanted, key)
+            stamp = _Stamp(second, date, sigv4.credential_scope(day, region), key, credentials)
+        self._stamp = stamp
+        return stamp
+
+    def refusal(self, request: Request, response: Response) -> S3FuncError:
+        """The typed error of a response that is no success; its body is read, at most 1 MiB of it."""
+        from s3func.wire.s3xml import parse_error
+
+        try:
+            body = response.read(ERROR_DOCUMENT_MAX)
+        except TransportError:
+            # The status alone says enough, and the connection is gone already.
+            body = b""
+        headers = response.headers
+        document = parse_error(body) if body else None
+        about = {
+            "status": response.status,
+            "headers": headers,
+            "bucket": self.bucket,
+            "key": self._key_of(request),
+        }
+        if document is None:
+            code = _code_of_status(response.status)
+            return service_error(
+                code,
+                _plain_reason(request, response, body),
+                request_id=headers.get("x-amz-request-id", ""),
+                host_id=headers.get("x-amz-id-2", ""),
+                **about,
+            )
+        return service_error(
+            document.code,
+            document.message,
+            request_id=document.request_id or headers.get("x-amz-request-id", ""),
+            host_id=document.host_id or headers.get("x-amz-id-2", ""),
+            details=document.details,
+            **about,
+        )
+
+    def _key_of(self, request: Request) -> str | None:
+        try:
+            return decode_component(request.path[len(self.place.prefix) :]) or None
+        except ValueError:
+            return None
+
+    def renew(self, request: Request, error: S3FuncError) -> bool:
+        """Mend the clock, the region or the credentials, if that is what the error is about."""
+        if not isinstance(error, ServiceError):
+            return False
+        if isinstance(error, RequestTimeTooSkewed) or (request.method == "HEAD" and error.status in {400, 403}):
+            if self._mend_clock(error, always=isinstance(error, RequestTimeTooSkewed)):
+                return True
+        if isinstance(error, InvalidCredentials) and error.code != "SignatureDoesNotMatch":
+            return self._mend_credentials()
+        return self._mend_region(request, error)
+
+    def _mend_clock(self, error: ServiceError, *, always: bool) -> bool:
+        try:
+            theirs = parse_http_date(error.headers.get("date", "")).timestamp()
+        except ValueError:
+            return False
+        difference = theirs - self._clock.now()
+        # Parallel requests all meet the same refusal: each may go again, whoever mended the clock first.
+        if abs(difference - self._skew.seconds) < 1.0 and not always:
+            return False
+        if not always and abs(difference - self._skew.seconds) < _SKEW_SECONDS:
+            return False
+        self._skew.seconds = difference
+        self._stamp = _NO_STAMP
+        return True
+
+    def _mend_credentials(self) -> bool:
+        used = self._stamp.credentials
+        self._stamp = _NO_STAMP
+        return self._credentials() != used
+
+    def _mend_region(self, request: Request, error: ServiceError) -> bool:
+        if not (isinstance(error, Redirected) or error.status == 400 or request.method == "HEAD"):
+            return False
+        region = error.headers.get("x-amz-bucket-region") or error.details.get("Region", "")
+        if not region or not is_region(region) or self.bucket is None:
+            return False
+        if region != self.place.region:
+            self.place = self._endpoint.place(self.bucket, region)
+            self._stamp = _NO_STAMP
+        elif f"/{region}/s3/" in request.headers.get("authorization", ""):
+            # This very region was refused. (Otherwise another thread learned the region while we were under way.)
+            return False
+        request.origin = self.place.origin
+        request.headers["host"] = self.place.host
+        return True
+
+
+def _code_of_status(status: int) -> str:
+    # HEAD has no body to name a code, so the usual ones are named after the status.
+    return {
+        301: "PermanentRedirect",
+        304: "NotModified",
+        307: "TemporaryRedirect",
+        400: "BadRequest",
+        403: "AccessDenied",
+        404: "NotFound",
+        405: "MethodNotAllowed",
+        409: "Conflict",
+        412: "PreconditionFailed",
+        416: "InvalidRange",
+        429: "TooManyRequests",
+        500: "InternalError",
+        501: "NotImplemented",
+        503: "ServiceUnavailable",
+    }.get(status, f"HTTP{status}")
+
+
+def _plain_reason(request: Request, response: Response, body: bytes) -> str:
+    if not body:
+        return f"the answer to {request.method} has no body"
+    kind = response.headers.get("content-type", "unknown type")
+    return f"the answer is no S3 error document ({kind}, {len(body)} bytes)"

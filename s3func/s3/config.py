@@ -1,0 +1,122 @@
+"""Where requests go: endpoint, region and addressing style, worked out per bucket.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+# What may stand in a request line or a host name. Stores differ within this (S3 allows 3 to 63 lower-case characters),
+# and they say so themselves; nothing that could name another bucket or another host passes.
+_BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?", re.ASCII)
+_VIRTUAL_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", re.ASCII)
+_REGION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
+_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
+ADDRESSING_STYLES = ("auto", "path", "virtual")
+
+
+class Place(NamedTuple):
+    """Where a bucket is: `origin` to connect to, `host` header, `prefix` of every path, and the region it is in."""
+
+    origin: str
+    host: str
+    prefix: str
+    region: str
+
+
+class Endpoint:
+    """One store, as the session was told about it; `place()` says where in it a bucket is."""
+
+    __slots__ = ("_authority", "_path", "_scheme", "addressing_style", "is_aws", "region", "url")
+
+    def __init__(self, endpoint_url: str | None, region: str, addressing_style: str = "auto") -> None:
+        """Without endpoint_url it is AWS in that region. ValueError names what is wrong."""
+        if addressing_style not in ADDRESSING_STYLES:
+            raise ValueError(f"addressing_style must be one of {ADDRESSING_STYLES}, not {addressing_style!r}")
+        self.region = check_region(region)
+        self.addressing_style = addressing_style
+        self.is_aws = endpoint_url is None
+        self.url = endpoint_url if endpoint_url is not None else f"https://{_aws_host(region)}"
+        self._scheme, self._authority, self._path = _split(self.url)
+
+    def place(self, bucket: str | None, region: str | None = None) -> Place:
+        """The place of a bucket, or of the service itself when there is none."""
+        region = region or self.region
+        authority = _aws_host(region) if self.is_aws else self._authority
+        prefix = f"{self._path}/"
+        if bucket is not None:
+            if self._is_virtual(bucket):
+                authority = f"{bucket}.{authority}"
+            else:
+                prefix = f"{self._path}/{bucket}/"
+        return Place(f"{self._scheme}://{authority}", authority, prefix, region)
+
+    def _is_virtual(self, bucket: str) -> bool:
+        if self.addressing_style == "virtual":
+            return True
+        # The certificate of *.s3.region.amazonaws.com covers one label, so a bucket with dots is addressed by path.
+        return self.addressing_style == "auto" and self.is_aws and _VIRTUAL_BUCKET.fullmatch(bucket) is not None
+
+
+def check_bucket(bucket: object) -> str:
+    """The bucket's name, if it can be one; TypeError or ValueError names the argument."""
+    if bucket is None:
+        raise ValueError("bucket is not set: give it to the session or to the call")
+    if not isinstance(bucket, str):
+        raise TypeError(f"bucket must be a str, not {type(bucket).__name__}")
+    if _BUCKET.fullmatch(bucket) is None or ".." in bucket:
+        raise ValueError(f"bucket is not a bucket name: {bucket[:80]!r}")
+    return bucket
+
+
+def check_region(region: object) -> str:
+    """The region, if it can be one: it becomes part of a host name and of the signature."""
+    if not isinstance(region, str):
+        raise TypeError(f"region must be a str, not {type(region).__name__}")
+    if _REGION.fullmatch(region) is None:
+        raise ValueError(f"region is not a region name: {region[:80]!r}")
+    return region
+
+
+def is_region(text: str) -> bool:
+    """Whether a server's answer may be taken for a region."""
+    return _REGION.fullmatch(text) is not None
+
+
+def is_loopback(origin: str) -> bool:
+    """Whether the bytes of a request to this origin never leave the machine."""
+    host = origin.partition("://")[2]
+    return host.startswith(("127.", "localhost:", "[::1]")) or host == "localhost"
+
+
+def _aws_host(region: str) -> str:
+    return f"s3.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    if not isinstance(url, str):
+        raise TypeError(f"endpoint_url must be a str, not {type(url).__name__}")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"endpoint_url is not a URL: {error}") from None
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError("endpoint_url must begin with https:// or http://")
+    if parts.username is not None or parts.password is not None:
+        # Said without the URL itself: it holds a secret.
+        raise ValueError("endpoint_url must not contain credentials")
+    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
+    if _HOST.fullmatch(host) is None:
+        raise ValueError(f"endpoint_url has no host: {url!r}")
+    if parts.query or parts.fragment:
+        raise ValueError(f"endpoint_url must not have a query or fragment: {url!r}")
+    if re.fullmatch(r"[A-Za-z0-9._~/%-]*", parts.path) is None or "/." in parts.path:
+        raise ValueError(f"endpoint_url has a path that cannot be sent as it stands: {url!r}")
+    authority = host.lower()
+    if port is not None and port != (443 if parts.scheme == "https" else 80):
+        authority = f"{authority}:{port}"
+    return parts.scheme, authority, parts.path.rstrip("/")

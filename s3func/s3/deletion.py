@@ -1,0 +1,99 @@
+"""DeleteObjects over any number of keys: checked rows, batches of 1,000, and what no batch can carry one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from s3func.errors import NotImplementedByStore, ServiceError
+from s3func.s3.headers import check_key
+from s3func.wire.s3xml import (
+    DELETE_OBJECTS_MAX,
+    DeletedObject,
+    DeleteFailure,
+    DeleteObjectsResult,
+    render_delete_objects,
+    xml_can_carry,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from s3func.listing import ObjectListing
+    from s3func.results import DeleteResult
+
+Row = tuple[str, str | None]
+
+
+def checked_rows(keys: Iterable[str | Mapping[str, str]]) -> list[Row]:
+    """(key, version_id) rows; all of them are checked before the first one is deleted."""
+    if isinstance(keys, str | Mapping):
+        raise TypeError("keys must be a list of keys, not one key")
+    rows: list[Row] = []
+    for item in keys:
+        if isinstance(item, Mapping):
+            key = item.get("key", item.get("Key"))
+            version_id = item.get("version_id", item.get("VersionId"))
+            if version_id is not None and not isinstance(version_id, str):
+                raise TypeError(f"keys has a version_id that is no str: {version_id!r}")
+        else:
+            key, version_id = item, None
+        check_key(key)
+        rows.append((key, version_id))  # type: ignore[arg-type]  # check_key refuses all but str
+    return rows
+
+
+def all_versions(rows: Iterable[Row], list_versions: Callable[[str], ObjectListing]) -> Iterator[Row]:
+    """Every version and delete marker of the rows' keys; rows that name a version stay as they are."""
+    for key, version_id in rows:
+        if version_id is not None:
+            yield key, version_id
+            continue
+        try:
+            for entry in list_versions(key):
+                # The key itself comes first of all that it is a prefix of.
+                if entry.key != key:
+                    break
+                yield key, entry.version_id
+        except NotImplementedByStore:
+            yield key, None
+
+
+def delete_all(
+    rows: Iterable[Row],
+    delete_batch: Callable[[bytes], DeleteObjectsResult],
+    delete_one: Callable[[str, str | None], DeleteResult],
+) -> tuple[list[DeletedObject], list[DeleteFailure]]:
+    """Delete all rows; keys that XML cannot carry (control characters) go one by one."""
+    deleted: list[DeletedObject] = []
+    failures: list[DeleteFailure] = []
+    iterator = iter(rows)
+    while batch := list(islice(iterator, DELETE_OBJECTS_MAX)):
+        carried = [row for row in batch if xml_can_carry(row[0])]
+        if carried:
+            # Not quiet: only rows that the store names as deleted count as deleted.
+            result = delete_batch(render_delete_objects(carried, quiet=False))
+            _check_complete(carried, result, failures)
+            deleted += result.deleted
+            failures += result.failures
+        for key, version_id in batch:
+            if xml_can_carry(key):
+                continue
+            try:
+                answer = delete_one(key, version_id)
+            except ServiceError as error:
+                failures.append(DeleteFailure(key, version_id, error.code, error.message))
+            else:
+                deleted.append(DeletedObject(key, version_id, answer.delete_marker, answer.version_id))
+    return deleted, failures
+
+
+def _check_complete(rows: list[Row], result: DeleteObjectsResult, failures: list[DeleteFailure]) -> None:
+    """A row that the answer does not mention may still be there, so it counts as failed."""
+    answered = {row.key for row in result.deleted} | {row.key for row in result.failures}
+    failures += [
+        DeleteFailure(key, version_id, "NotMentioned", "the store's answer does not mention this key")
+        for key, version_id in rows
+        if key not in answered
+    ]

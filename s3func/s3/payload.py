@@ -1,0 +1,75 @@
+"""What is said about a body before it is sent: its checksum header, and the payload hash of the signature.
+
+Integrity travels as one checksum in a header (CRC32 unless told otherwise): every store understands that or ignores it,
+which cannot be said of aws-chunked trailers.
+The payload hash is SHA-256 over plain http, where anyone on the way could change the bytes; over TLS, which protects
+them already, and for large bodies that never leave the machine, it is UNSIGNED-PAYLOAD as long as a checksum travels,
+because SHA-256 costs three times as much as sending.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from s3func.s3.config import is_loopback
+from s3func.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD
+
+if TYPE_CHECKING:
+    from s3func.transport.body import Body
+
+CHECKSUMS = frozenset({"auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "off"})
+_SMALL = 1024 * 1024
+
+
+def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) -> str:
+    """Add the checksum header to `fields`, unless the caller brought one, and return the payload hash."""
+    has_checksum = False
+    if fields:
+        has_checksum = "content-md5" in fields or any(name.startswith("x-amz-checksum-") for name in fields)
+    if not has_checksum and algorithm != "off":
+        has_checksum = True
+        if algorithm in {"auto", "crc32"} and isinstance(body, bytes) and len(body) <= _SMALL:
+            # The common case without a hasher: 0.4 µs for 1 KiB.
+            fields["x-amz-checksum-crc32"] = b64encode(crc32(body).to_bytes(4, "big")).decode()
+        else:
+            _add_checksum(body, fields, algorithm)
+    if not origin.startswith("https:"):
+        if not has_checksum or body_length(body) <= _SMALL or not is_loopback(origin):
+            return _sha256(body)
+        return UNSIGNED_PAYLOAD
+    if has_checksum:
+        return UNSIGNED_PAYLOAD
+    return _sha256(body)
+
+
+def body_length(body: Body) -> int:
+    """Bytes in all."""
+    return len(body) if isinstance(body, bytes) else body.length
+
+
+def _sha256(body: Body) -> str:
+    if isinstance(body, bytes):
+        return sha256(body).hexdigest() if body else EMPTY_SHA256
+    digest = sha256()
+    for block in body.blocks():
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _add_checksum(body: Body, fields: dict[str, str], algorithm: str) -> None:
+    from s3func.wire import checksum
+
+    if algorithm not in CHECKSUMS:
+        raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {algorithm!r}")
+    name = "crc32" if algorithm == "auto" else algorithm
+    hasher = checksum.hasher(name)
+    if isinstance(body, bytes):
+        hasher.update(body)
+    else:
+        for block in body.blocks():
+            hasher.update(block)
+    fields[f"x-amz-checksum-{name}"] = hasher.base64()

@@ -1,0 +1,1 @@
+"""How the bytes move: one send loop, a retry policy as a value, and the connection pool."""

@@ -1,0 +1,154 @@
+"""What put_object accepts as a body, made into something with a length that can be sent again.
+
+bytes stay bytes. Files are read from their current offset, and a retry goes back to that offset, not to the beginning.
+What has no length (pipes, generators) is spooled first: S3 refuses a PUT without Content-Length, and a body that
+cannot be sent again cannot be retried.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Protocol, TypeAlias
+
+from s3func.message import BLOCK
+
+# Mutable buffers up to this size are copied, so that the caller may reuse them; larger ones are sent as they are.
+_COPIED_MAX = 1024 * 1024
+_SPOOL_IN_MEMORY = 8 * 1024 * 1024
+_FILE_BLOCK = 4 * BLOCK
+
+
+class Readable(Protocol):
+    """Anything with read(size) -> bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Up to size bytes, b"" at the end."""
+
+
+BodySource: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | Readable | Iterable[bytes]"
+
+
+class BufferBody:
+    """A large buffer, sent without a copy; it must not change until the call returns."""
+
+    replayable = True
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.view = buffer
+        self.length = len(buffer)
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Slices of the buffer."""
+        view = self.view
+        for start in range(0, len(view), BLOCK):
+            yield view[start : start + BLOCK]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class FileBody:
+    """The bytes of a seekable binary file from one offset to its end, as both were when the call began."""
+
+    replayable = True
+
+    def __init__(self, file: BinaryIO, offset: int, length: int, *, owned: bool) -> None:
+        """owned: whether the file was opened here, and so is closed here."""
+        self._file = file
+        self._offset = offset
+        self._owned = owned
+        self.length = length
+
+    def blocks(self) -> Iterator[memoryview]:
+        """All bytes from the original offset; ValueError when the file has become shorter."""
+        file = self._file
+        file.seek(self._offset)
+        left = self.length
+        buffer = memoryview(bytearray(min(_FILE_BLOCK, max(left, 1))))
+        readinto = getattr(file, "readinto", None)
+        while left:
+            wanted = buffer[:left]
+            if readinto is not None:
+                count = readinto(wanted) or 0
+                block = wanted[:count]
+            else:
+                block = memoryview(file.read(len(wanted)))
+            if not block:
+                raise ValueError(f"body became shorter while it was sent: {left} of {self.length} bytes are missing")
+            left -= len(block)
+            yield block
+
+    def close(self) -> None:
+        """Close the file if it was opened here."""
+        if self._owned:
+            self._file.close()
+
+
+Body: TypeAlias = bytes | BufferBody | FileBody
+
+
+def body_of(source: BodySource) -> Body:
+    """The body to send for what the caller gave; TypeError or ValueError names the argument `body`.
+
+    What is not bytes must be closed when the call is over.
+    """
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, str):
+        return source.encode()
+    if isinstance(source, bytearray | memoryview):
+        view = memoryview(source)
+        if view.nbytes <= _COPIED_MAX or not view.contiguous:
+            return bytes(view)
+        return BufferBody(view.cast("B"))
+    if isinstance(source, os.PathLike):
+        return _opened(os.fspath(source))
+    if hasattr(source, "read"):
+        return _from_file(source)
+    if isinstance(source, Iterable):
+        return _spooled(iter(source))
+    raise TypeError(
+        f"body must be bytes, str, a path, a binary file or an iterable of bytes, not {type(source).__name__}"
+    )
+
+
+def _opened(path: str) -> FileBody:
+    file = open(path, "rb")  # noqa: SIM115, PTH123 -- FileBody closes it when the call is over
+    try:
+        return FileBody(file, 0, file.seek(0, io.SEEK_END), owned=True)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _from_file(file: Readable) -> FileBody:
+    if isinstance(file, io.TextIOBase):
+        raise TypeError("body is a file in text mode; open it in binary mode")
+    seekable = getattr(file, "seekable", None)
+    if (seekable() if seekable is not None else hasattr(file, "seek")) and hasattr(file, "tell"):
+        binary: BinaryIO = file  # type: ignore[assignment]  # it reads, seeks and tells: all that is used of it
+        offset = binary.tell()
+        end = binary.seek(0, io.SEEK_END)
+        if end is None:
+            # tempfile's wrappers and other look-alikes answer nothing from seek().
+            end = binary.tell()
+        binary.seek(offset)
+        return FileBody(binary, offset, max(0, end - offset), owned=False)
+    return _spooled(iter(lambda: file.read(BLOCK), b""))
+
+
+def _spooled(blocks: Iterator[bytes]) -> FileBody:
+    from tempfile import SpooledTemporaryFile
+
+    spool = SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY)  # noqa: SIM115 -- FileBody closes it
+    try:
+        for block in blocks:
+            if not isinstance(block, bytes | bytearray | memoryview):
+                raise TypeError(f"body must yield bytes, not {type(block).__name__}")
+            spool.write(block)
+        return FileBody(spool, 0, spool.tell(), owned=True)  # type: ignore[arg-type]  # a BinaryIO in all that is used
+    except BaseException:
+        spool.close()
+        raise

@@ -1,0 +1,159 @@
+"""Client.send: the one loop that authorizes, sends, reads the answer, and decides whether to ask again.
+
+Every attempt is authorized afresh, so a retry after a long wait carries a fresh date, fresh credentials and, after a
+redirect, the right region. The loop knows no provider: the Authorizer does, and the parse function it is given.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from s3func.clock import SYSTEM_CLOCK, Clock
+from s3func.errors import DeadlineExceeded, ProtocolError, S3FuncError
+from s3func.transport.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3func.message import Request, Response, Transport
+
+Result = TypeVar("Result")
+# What a retry costs of the quota, and what a first-try success pays back.
+_RETRY_COST = 5
+_RENEWALS = 3
+_STALE_MAX = 3
+
+
+class Authorizer(Protocol):
+    """Gives a request the right to be carried out, and learns from refusals."""
+
+    def authorize(self, request: Request) -> None:
+        """Put fresh authorization into the request's headers; called before every attempt."""
+
+    def refusal(self, request: Request, response: Response) -> S3FuncError:
+        """The error that a response of status >= 300 means; reads the body."""
+
+    def renew(self, request: Request, error: S3FuncError) -> bool:
+        """Whether something was mended (region, clock, token) so that the request is worth sending again at once."""
+
+
+class Client:
+    """Sends requests through one transport under one retry policy; shared by all threads of a session."""
+
+    __slots__ = ("_clock", "_quota", "_quota_lock", "_random", "retries", "total_seconds", "transport")
+
+    def __init__(
+        self,
+        transport: Transport,
+        retries: RetryPolicy = RetryPolicy(),  # noqa: B008 -- an immutable value
+        *,
+        total_seconds: float | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """total_seconds: the limit of each call, its attempts and waits included."""
+        self.transport = transport
+        self.retries = retries
+        self.total_seconds = total_seconds
+        self._clock = clock
+        self._quota = retries.quota
+        self._quota_lock = threading.Lock()
+        self._random = random.Random()  # noqa: S311 -- jitter, not a secret
+
+    def send(
+        self, request: Request, authorizer: Authorizer, parse: Callable[[Request, Response], Result]
+    ) -> Result:
+        """Send until there is a result or a final error.
+
+        `parse` is part of an attempt: what it raises (a 200 with an <Error> inside, a truncated document) is judged
+        like a refusal.
+        """
+        if self.total_seconds is not None and request.deadline is None:
+            request.deadline = self._clock.monotonic() + self.total_seconds
+        attempt = 1
+        renewals = stale = 0
+        maybe_applied = False
+        while True:
+            try:
+                authorizer.authorize(request)
+                response = self.transport(request)
+                if response.status < 300:
+                    result = parse(request, response)
+                    if self._quota < self.retries.quota:
+                        self._refund(attempt)
+                    return result
+                error = authorizer.refusal(request, response)
+            except S3FuncError as caught:
+                error = caught
+            maybe_applied = maybe_applied or _may_have_been_applied(request, error)
+            error.attempts = attempt
+            error.maybe_applied = maybe_applied
+            if stale < _STALE_MAX and getattr(error, "stale_connection", False) and _is_replayable(request):
+                # The pool has dropped its idle connections, so the next one is most likely fresh: no charge, no wait.
+                stale += 1
+                log_attempt(request, error, 0.0)
+                continue
+            if renewals < _RENEWALS and _is_replayable(request) and authorizer.renew(request, error):
+                renewals += 1
+                log_attempt(request, error, 0.0)
+                continue
+            self._wait(request, error, attempt)
+            attempt += 1
+
+    def _wait(self, request: Request, error: S3FuncError, attempt: int) -> None:
+        """Wait before the next attempt, or raise the error when there shall be none."""
+        seconds = self.retries.wait_seconds(error, attempt, self._random.random())
+        if seconds is None or not _is_replayable(request) or not self._charge():
+            raise error
+        if request.deadline is not None and self._clock.monotonic() + seconds >= request.deadline:
+            late = DeadlineExceeded(f"no time is left for attempt {attempt + 1}: {error}")
+            late.attempts, late.maybe_applied = attempt, error.maybe_applied
+            late.bucket, late.key = error.bucket, error.key
+            raise late from error
+        log_attempt(request, error, seconds)
+        self._clock.sleep(seconds)
+
+    def _charge(self) -> bool:
+        with self._quota_lock:
+            if self._quota < _RETRY_COST:
+                return False
+            self._quota -= _RETRY_COST
+            return True
+
+    def _refund(self, attempt: int) -> None:
+        with self._quota_lock:
+            self._quota = min(self.retries.quota, self._quota + (1 if attempt == 1 else _RETRY_COST))
+
+    def close(self) -> None:
+        """Close the transport's idle connections."""
+        self.transport.close()
+
+
+def _may_have_been_applied(request: Request, error: S3FuncError) -> bool:
+    """Whether the store may have carried the request out although its answer was lost or was a failure."""
+    if request.method in {"GET", "HEAD"}:
+        return False
+    return error.maybe_applied or isinstance(error, ProtocolError) or getattr(error, "status", 0) in {500, 502, 504}
+
+
+def _is_replayable(request: Request) -> bool:
+    return isinstance(request.body, bytes) or bool(getattr(request.body, "replayable", False))
+
+
+def log_attempt(request: Request, error: S3FuncError, seconds: float) -> None:
+    """One debug line per attempt that failed: method, path without query, what happened, the wait; never a secret."""
+    # Importing logging takes 7 ms; while nobody has imported it, nobody can have asked for this line either.
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.getLogger("s3func").debug(
+            "%s %s%s: attempt %d: %s: %s; again in %.3f s",
+            request.method,
+            request.origin,
+            request.path,
+            error.attempts,
+            type(error).__name__,
+            error,
+            seconds,
+        )

@@ -1,0 +1,169 @@
+"""Connections, kept and shared: a Transport over sockets and urllib3.
+
+The only file that imports urllib3, and it does so on the first TLS or proxied connection: the import costs 65 ms,
+three times what a process needs from its start to its first finished put over plain http.
+An idle connection is taken from and put back on a deque, whose ends are atomic, so threads never queue for a lock.
+The pool never blocks: when all kept connections are busy (or held by streams that nobody reads) it opens another.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, cast
+from weakref import WeakSet
+
+from s3func.errors import ConnectError, DeadlineExceeded, TimedOut, TransportError
+from s3func.transport.connection import Connection
+from s3func.transport.timeouts import Timeouts
+
+if TYPE_CHECKING:
+    import ssl
+
+    from s3func.message import Request, Response
+
+# A forked child shares its parent's sockets: it must forget them, or two processes talk over one connection.
+_pools: WeakSet[Pool] = WeakSet()
+
+
+def _forget_connections() -> None:
+    for pool in list(_pools):
+        # Closing only lowers the count of the shared descriptor: the parent's connection stays open.
+        pool.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_connections)
+
+# An idle connection younger than this is used without asking the kernel whether the peer has closed it.
+_TRUSTED_IDLE_SECONDS = 0.5
+
+
+class Pool:
+    """A Transport that keeps connections alive, per origin; safe for threads and for fork."""
+
+    def __init__(self, timeouts: Timeouts = Timeouts(), *, max_connections: int = 10) -> None:  # noqa: B008 -- immutable
+        """max_connections: idle connections kept per origin; more than that may be open at a time."""
+        self.timeouts = timeouts
+        self.max_connections = max_connections
+        self._idle: dict[str, deque[Connection]] = {}
+        self._tls: ssl.SSLContext | None = None
+        _pools.add(self)
+
+    def __call__(self, request: Request) -> Response:
+        """Send on an idle connection, else on a new one; see message.Transport."""
+        try:
+            idle = self._idle[request.origin]
+        except KeyError:
+            idle = self._idle.setdefault(request.origin, deque())
+        connection = self._take(idle, request) or self._connect(request, idle)
+        reused = connection.exchanges > 0
+        try:
+            return connection.exchange(request)
+        except TransportError as error:
+            error.maybe_applied = True
+            if reused:
+                # The peer has probably closed all of its idle connections; the next attempt gets a fresh one.
+                error.stale_connection = not isinstance(error, TimedOut)
+                _close_all(idle)
+            raise
+
+    def _take(self, idle: deque[Connection], request: Request) -> Connection | None:
+        while True:
+            try:
+                connection = idle.pop()
+            except IndexError:
+                return None
+            body = request.body
+            replayable = type(body) is bytes or body.replayable  # type: ignore[union-attr]  # see Connection._send
+            if replayable and monotonic() - connection.idle_since < _TRUSTED_IDLE_SECONDS:
+                return connection
+            if not connection.is_stale():
+                return connection
+            connection.close()
+
+    def _connect(self, request: Request, idle: deque[Connection]) -> Connection:
+        origin = request.origin
+        timeout = self.timeouts.connect
+        if request.deadline is not None:
+            left = request.deadline - monotonic()
+            if left <= 0:
+                raise DeadlineExceeded("the total time allowed for the call ran out")
+            timeout = left if timeout is None or left < timeout else timeout
+        scheme, host, port = split_origin(origin)
+        try:
+            if scheme == "https":
+                sock: socket.socket = self._connect_tls(host, port, timeout)
+            else:
+                sock = _connect_plain(host, port, timeout)
+        except TimeoutError as error:
+            raise TimedOut(f"no connection to {origin} within {timeout:g} seconds") from error
+        except OSError as error:
+            raise ConnectError(f"no connection to {origin}: {error.strerror or error}") from error
+
+        def release(connection: Connection) -> None:
+            # After close(), or in a forked child, this deque is nobody's any more.
+            if len(idle) < self.max_connections and self._idle.get(origin) is idle:
+                connection.idle_since = monotonic()
+                idle.append(connection)
+            else:
+                connection.close()
+
+        return Connection(sock, self.timeouts.read, release)
+
+    def _connect_tls(self, host: str, port: int, timeout: float | None) -> socket.socket:
+        from urllib3.connection import HTTPSConnection
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError
+        from urllib3.util.ssl_ import create_urllib3_context
+
+        if self._tls is None:
+            # Reading the machine's certificates costs 20 ms, so it is done once per pool.
+            context = create_urllib3_context()
+            context.load_default_certs()
+            self._tls = context
+        connection = HTTPSConnection(
+            host,
+            port,
+            timeout=timeout,
+            ssl_context=self._tls,
+            cert_reqs="CERT_REQUIRED",
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+        )
+        try:
+            connection.connect()
+        except ConnectTimeoutError as error:
+            raise TimeoutError from error
+        except HTTPError as error:
+            raise OSError(str(error)) from error
+        return cast("socket.socket", connection.sock)
+
+    def close(self) -> None:
+        """Close the idle connections; those in use close when they are given back or dropped."""
+        origins, self._idle = self._idle, {}
+        for idle in origins.values():
+            _close_all(idle)
+
+
+def split_origin(origin: str) -> tuple[str, str, int]:
+    """Scheme, host (without the brackets of IPv6) and port of an origin."""
+    scheme, _, authority = origin.partition("://")
+    host, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        return scheme, authority.strip("[]"), 443 if scheme == "https" else 80
+    return scheme, host.strip("[]"), int(port)
+
+
+def _connect_plain(host: str, port: int, timeout: float | None) -> socket.socket:
+    sock = socket.create_connection((host, port), timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _close_all(idle: deque[Connection]) -> None:
+    while idle:
+        try:
+            idle.pop().close()
+        except IndexError:
+            return
