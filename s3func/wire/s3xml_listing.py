@@ -76,7 +76,7 @@ def parse_list_object_versions(body: bytes) -> ListPage:
     root, entries, prefixes = _open_page(body, _VERSIONS)
     if not _is_truncated(root):
         return ListPage(entries, prefixes)
-    token = _coder(root)(root.value("NextKeyMarker") or "")
+    token = _marker(root, "NextKeyMarker", entries, prefixes)
     if not token:
         raise ProtocolError("the page is truncated but has no NextKeyMarker")
     return ListPage(entries, prefixes, True, token, root.value("NextVersionIdMarker") or None)
@@ -128,7 +128,8 @@ def _fast(text: str, form: _Form) -> tuple[Element, list[ObjectEntry], list[str]
     try:
         root = open_root(rest, form.root)
         stand_ins = [child.name for child in root.children if child.name in form.rows or child.name == "CommonPrefixes"]
-        if stand_ins != [row_name] * bool(columns[0]) + ["CommonPrefixes"] * bool(folded):
+        # Which of the two runs comes first does not matter: with AWS it is the rows, with Ceph the common prefixes.
+        if sorted(stand_ins) != ["CommonPrefixes"] * bool(folded) + [row_name] * bool(columns[0]):
             return None
         decode = _coder(root)
         return root, form.from_columns(columns, decode), _decoded(folded, decode)
@@ -272,7 +273,7 @@ def _is_truncated(root: Element) -> bool:
 
 def _check_key_count(root: Element, rows: int, prefixes: int) -> None:
     text = root.value("KeyCount")
-    # AWS counts the common prefixes, Ceph does not.
+    # AWS and Ceph count the common prefixes, and no rule says so.
     if text is not None and text not in {str(rows), str(rows + prefixes)}:
         raise ProtocolError(f"the page has {rows} keys and {prefixes} common prefixes, but KeyCount {text[:40]!r}")
 
@@ -284,12 +285,23 @@ def _next_token(root: Element, entries: list[ObjectEntry], prefixes: list[str], 
             return token
         if list_type == 2 or any(root.child(name) for name in ("KeyCount", "ContinuationToken", "StartAfter")):
             raise ProtocolError("the page is truncated but has no NextContinuationToken")
-    marker = _coder(root)(root.value("NextMarker") or "")
     # Without a delimiter version 1 leaves NextMarker out: the last key is the place to go on from.
-    last = [entry.key for entry in entries[-1:]] + prefixes[-1:]
-    if not marker and not last:
+    marker = _marker(root, "NextMarker", entries, prefixes) or max(_last(entries, prefixes), default="")
+    if not marker:
         raise ProtocolError("the page is truncated, but nothing in it says where the next one begins")
-    return marker or max(last)
+    return marker
+
+
+def _last(entries: list[ObjectEntry], prefixes: list[str]) -> list[str]:
+    return [entry.key for entry in entries[-1:]] + prefixes[-1:]
+
+
+def _marker(root: Element, name: str, entries: list[ObjectEntry], prefixes: list[str]) -> str:
+    """A marker for the next page, decoded, "" without one."""
+    marker = root.value(name) or ""
+    # Ceph encodes keys and prefixes, but not the marker. It is one of those two, which gives it away; decoding it
+    # would turn the key `a+b` into `a b`, and the next page would begin at the wrong place.
+    return marker if marker in _last(entries, prefixes) else _coder(root)(marker)
 
 
 def render_list_objects_v2(
