@@ -172,7 +172,7 @@ def stream_table(samples: Sequence[Sample], bulk_mib: int) -> str:
                 _cell(ratio(samples, scenario, name, US, cpu_us)),
                 _middle(absolute(samples, scenario, name, extra_mib), ".1f"),
                 _middle(absolute(samples, scenario, name, sink_busy), ".0f"),
-                "–" if scenario == "download" else entry_named(name).integrity,
+                "–" if scenario == "download" else entry_named(name).bulk_integrity,
             ]
             for name in _names(samples, [scenario])
         ]

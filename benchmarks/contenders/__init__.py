@@ -75,7 +75,9 @@ class Entry:
     """The file in this folder; its `open_contender(target, variant)` makes the client."""
     variant: str
     integrity: str
-    """What is computed over the bytes of an upload before or while they are sent, over plain http."""
+    """What is computed over the bytes of a small upload, over plain http to this machine."""
+    bulk_integrity: str
+    """The same for a large one."""
     lists: bool = True
     own_environment: bool = False
     import_line: str = ""
@@ -92,16 +94,19 @@ ROSTER: tuple[Entry, ...] = (
         "s3func_session",
         "",
         "SHA-256, CRC32",
+        "CRC32",
         import_line="from s3func import S3Session",
         first_put=f"S3Session({_KEYS}, '{{bucket}}', '{{endpoint}}', '{REGION}').put_object('small/first', body)",
     ),
-    Entry("raw socket", "raw_socket", "unsigned", "nothing", lists=False),
-    Entry("raw socket + SigV4 + CRC32", "raw_socket", "signed", "SHA-256, CRC32", lists=False),
-    Entry("urllib3", "urllib3_pool", "", "nothing", lists=False),
+    Entry("s3func (SHA-256 instead of CRC32)", "s3func_session", "sha256", "SHA-256", "SHA-256"),
+    Entry("raw socket", "raw_socket", "unsigned", "nothing", "nothing", lists=False),
+    Entry("raw socket + SigV4 + CRC32", "raw_socket", "signed", "SHA-256, CRC32", "CRC32", lists=False),
+    Entry("urllib3", "urllib3_pool", "", "nothing", "nothing", lists=False),
     Entry(
         "obstore",
         "obstore_store",
         "",
+        "SHA-256",
         "SHA-256",
         import_line="import obstore\nfrom obstore.store import S3Store",
         first_put=(
@@ -111,11 +116,12 @@ ROSTER: tuple[Entry, ...] = (
             "obstore.put(store, 'small/first', body)"
         ),
     ),
-    Entry("obstore (unsigned payload)", "obstore_store", "unsigned", "nothing"),
+    Entry("obstore (unsigned payload)", "obstore_store", "unsigned", "nothing", "nothing"),
     Entry(
         "minio-py",
         "minio_client",
         "",
+        "SHA-256",
         "SHA-256",
         import_line="import io\nfrom minio import Minio",
         first_put=(
@@ -128,6 +134,7 @@ ROSTER: tuple[Entry, ...] = (
         "boto3_client",
         "when_supported",
         "SHA-256, CRC32",
+        "SHA-256, CRC32",
         import_line="import boto3\nfrom botocore.config import Config",
         first_put=(
             f"client = boto3.client('s3', region_name='{REGION}', endpoint_url='{{endpoint}}', "
@@ -136,11 +143,12 @@ ROSTER: tuple[Entry, ...] = (
             "client.put_object(Bucket='{bucket}', Key='small/first', Body=body)"
         ),
     ),
-    Entry("boto3 (checksums when required)", "boto3_client", "when_required", "SHA-256"),
+    Entry("boto3 (checksums when required)", "boto3_client", "when_required", "SHA-256", "SHA-256"),
     Entry(
         "s3func 0.9.6 (seed)",
         "seed_session",
         "",
+        "SHA-256",
         "SHA-256",
         own_environment=True,
         import_line="from s3func import S3Session",

@@ -1,4 +1,8 @@
-"""Us, as a README reader would use us: a default session, its integrity checks on."""
+"""Us, as a README reader would use us: a default session, its integrity checks on.
+
+The variant `sha256` sends no CRC32, and then every body is signed with its SHA-256, as obstore and minio-py do it.
+By default that is done for small bodies only, when plain http stays on this machine, as it does here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from s3func import S3Session
 class S3FuncSession:
     """`S3Session`."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, variant: str) -> None:
         self._session = S3Session(
             ACCESS_KEY_ID,
             SECRET_ACCESS_KEY,
@@ -17,6 +21,7 @@ class S3FuncSession:
             target.endpoint,
             REGION,
             max_connections=max(10, target.connections),
+            checksum="off" if variant == "sha256" else "auto",
         )
 
     def put(self, key: str, body: bytes) -> str:
@@ -51,4 +56,4 @@ class S3FuncSession:
 
 
 def open_contender(target: Target, variant: str) -> Contender:
-    return S3FuncSession(target)
+    return S3FuncSession(target, variant)
