@@ -194,8 +194,12 @@ class Index:
             row = _current(db, bucket, encoded)
             if guard is not None:
                 run_guard(guard, _current_object(row), bucket, key)
-            body_id = self._keep_body(db, new.body)
-            unused = _release(db, *row[6:])
+            if new.body.id is not None and new.body.id == row[6]:
+                # A copy onto itself: as many objects refer to the body as before.
+                body_id, unused = new.body.id, None
+            else:
+                body_id = self._keep_body(db, new.body)
+                unused = _release(db, *row[6:])
             last_modified = round(self._clock.now(), 3)
             db.execute(
                 "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -1,0 +1,97 @@
+"""Words in which the contract suite speaks about objects."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterable
+from itertools import count
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+from s3func.server.backend import Backend, Guard, ObjectAttributes, StoredObject
+
+# Property tests share the store of their test function; each example makes a bucket of its own.
+shared_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+
+PLAIN = ObjectAttributes()
+
+FULL = ObjectAttributes(
+    headers={"content-type": "text/plain", "cache-control": "no-store", "x-amz-storage-class": "GLACIER"},
+    metadata={"source": "sensor-1", "name": "Grüße \u2603 \x01"},
+    checksums={"crc32": "AAAAAA==", "sha256": "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="},
+    documents={"tagging": "<Tagging/>", "acl": "private"},
+    owner="someone",
+)
+
+_bucket_numbers = count(1)
+
+
+def new_bucket(backend: Backend) -> str:
+    name = f"bucket-{next(_bucket_numbers)}"
+    backend.create_bucket(name)
+    return name
+
+
+def put(
+    backend: Backend,
+    key: str,
+    body: bytes = b"",
+    attributes: ObjectAttributes = PLAIN,
+    guard: Guard | None = None,
+    bucket: str = "bucket",
+) -> StoredObject:
+    with backend.begin_put(bucket, key) as writer:
+        for start in range(0, len(body), 100_000):
+            writer.write(memoryview(body)[start : start + 100_000])
+        return writer.commit(attributes, guard)
+
+
+def get(backend: Backend, key: str, bucket: str = "bucket") -> bytes:
+    with backend.open_object(bucket, key) as reader:
+        return reader.read_at(0, reader.stored.size + 1)
+
+
+def body_of(size: int, seed: int = 0) -> bytes:
+    return hashlib.shake_128(seed.to_bytes(4, "big")).digest(size)
+
+
+def keys_of(backend: Backend, bucket: str = "bucket") -> list[str]:
+    return [row.key for row in backend.list_objects(bucket, limit=10_000).rows]
+
+
+def run_threads(works: Iterable[Callable[[], Any]]) -> list[Any]:
+    """Run each work in a thread of its own, all at once; return what they returned or raised, in order."""
+    works = list(works)
+    results: list[Any] = [None] * len(works)
+    barrier = threading.Barrier(len(works))
+
+    def run(number: int, work: Callable[[], Any]) -> None:
+        barrier.wait()
+        try:
+            results[number] = work()
+        except Exception as error:
+            results[number] = error
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(works)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+class StoppedClock:
+    """A clock that shows what it is set to."""
+
+    def __init__(self, time: float) -> None:
+        self.time = time
+
+    def now(self) -> float:
+        return self.time
+
+    monotonic = now
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
