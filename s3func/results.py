@@ -5,7 +5,7 @@ Fields are read from the headers when they are asked for, because most callers a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from s3func.errors import ChecksumMismatch
 from s3func.message import BLOCK
@@ -82,9 +82,7 @@ class ObjectResult:
     def user_metadata(self) -> dict[str, str]:
         """The metadata that was stored with the object, and nothing else; names in lower case."""
         return {
-            name[len(_META) :]: decode_metadata(value)
-            for name, value in self.headers.items()
-            if name.startswith(_META)
+            name[len(_META) :]: decode_metadata(value) for name, value in self.headers.items() if name.startswith(_META)
         }
 
     @property
@@ -181,13 +179,19 @@ class GetResult(ObjectResult):
     ChecksumMismatch. TruncatedBody when the body ends early. Not for use by several threads at once.
     """
 
-    __slots__ = ("_data", "_expected", "_hasher", "_position", "_stream")
+    __slots__ = ("_algorithm", "_data", "_expected", "_hasher", "_position", "_stream")
 
-    def __init__(self, response: Response, *, hasher: Hasher | None = None, expected: str = "") -> None:
-        """hasher and expected: the checksum to verify at the end of the body."""
+    def __init__(self, response: Response, *, algorithm: str = "", expected: str = "") -> None:
+        """algorithm and expected: the checksum to verify at the end of the body, if there is one."""
         super().__init__(response.status, response.headers)
         body = response.body
+        hasher: Hasher | None = None
+        if algorithm:
+            from s3func.wire.checksum import hasher as make_hasher
+
+            hasher = make_hasher(algorithm)
         self._hasher = hasher
+        self._algorithm = algorithm
         self._expected = expected
         self._position = 0
         self._data: bytes | None = None
@@ -267,7 +271,7 @@ class GetResult(ObjectResult):
         """True: for the standard library's readers."""
         return True
 
-    def __enter__(self) -> GetResult:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -302,7 +306,9 @@ class GetResult(ObjectResult):
         hasher, self._hasher = self._hasher, None
         if hasher is not None and hasher.base64() != self._expected:
             self.close()
-            raise ChecksumMismatch(f"the body's {hasher.name} is {hasher.base64()}, the store's is {self._expected}")
+            raise ChecksumMismatch(
+                f"the body's {self._algorithm} is {hasher.base64()}, the store's is {self._expected}"
+            )
 
     def __getstate__(self) -> Any:
         raise TypeError("a GetResult holds a connection and cannot be pickled; pickle its .data")

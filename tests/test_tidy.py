@@ -214,7 +214,10 @@ def no_circles(modules: list[Module]) -> list[str]:
         needs = graph.setdefault(module.name, set())
         for _, dotted in imports(module, only_top=True):
             inside = dotted.removeprefix(f"{PACKAGE}.")
-            needs |= {name for name in (inside, inside.rpartition(".")[0]) if dotted != inside and name in names}
+            # `from s3func.s3 import operations` needs the module operations, not what the package makes of it.
+            found = next((name for name in (inside, inside.rpartition(".")[0]) if name in names), None)
+            if dotted != inside and found is not None:
+                needs.add(found)
         needs.discard(module.name)
     try:
         graphlib.TopologicalSorter(graph).prepare()

@@ -17,7 +17,7 @@ from s3func.errors import (
     TransportError,
     service_error,
 )
-from s3func.s3.config import Endpoint, Place, is_region
+from s3func.s3.config import Endpoint, is_region
 from s3func.s3.credentials import Credentials
 from s3func.wire import sigv4
 from s3func.wire.encoding import amz_date, decode_component, parse_http_date
@@ -148,29 +148,25 @@ class SigV4Authorizer:
             body = b""
         headers = response.headers
         document = parse_error(body) if body else None
-        about = {
-            "status": response.status,
-            "headers": headers,
-            "bucket": self.bucket,
-            "key": self._key_of(request),
-        }
         if document is None:
-            code = _code_of_status(response.status)
-            return service_error(
-                code,
-                _plain_reason(request, response, body),
-                request_id=headers.get("x-amz-request-id", ""),
-                host_id=headers.get("x-amz-id-2", ""),
-                **about,
+            error = service_error(
+                _code_of_status(response.status), _plain_reason(request, response, body), status=response.status
             )
-        return service_error(
-            document.code,
-            document.message,
-            request_id=document.request_id or headers.get("x-amz-request-id", ""),
-            host_id=document.host_id or headers.get("x-amz-id-2", ""),
-            details=document.details,
-            **about,
-        )
+        else:
+            error = service_error(
+                document.code,
+                document.message,
+                status=response.status,
+                request_id=document.request_id,
+                host_id=document.host_id,
+                details=document.details,
+            )
+        error.headers = headers
+        error.request_id = error.request_id or headers.get("x-amz-request-id", "")
+        error.host_id = error.host_id or headers.get("x-amz-id-2", "")
+        error.bucket = self.bucket
+        error.key = self._key_of(request)
+        return error
 
     def _key_of(self, request: Request) -> str | None:
         try:

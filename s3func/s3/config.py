@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 # What may stand in a request line or a host name. Stores differ within this (S3 allows 3 to 63 lower-case characters),
 # and they say so themselves; nothing that could name another bucket or another host passes.
-_BUCKET = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?", re.ASCII)
-_VIRTUAL_BUCKET = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])", re.ASCII)
-_REGION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
-_HOST = re.compile(r"\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?", re.ASCII)
+_BUCKET = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
+_VIRTUAL_BUCKET = r"[a-z0-9](?:[a-z0-9-]{1,61}[a-z0-9])"
+_REGION = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_URL = (
+    r"(?P<scheme>https?)://(?P<user>[^/?#]*@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?\.?)(?::(?P<port>[0-9]{0,5}))?"
+    r"(?P<path>/[^?#]*)?(?P<rest>[?#].*)?"
+)
 ADDRESSING_STYLES = ("auto", "path", "virtual")
 
 
@@ -58,7 +61,7 @@ class Endpoint:
         if self.addressing_style == "virtual":
             return True
         # The certificate of *.s3.region.amazonaws.com covers one label, so a bucket with dots is addressed by path.
-        return self.addressing_style == "auto" and self.is_aws and _VIRTUAL_BUCKET.fullmatch(bucket) is not None
+        return self.addressing_style == "auto" and self.is_aws and re.fullmatch(_VIRTUAL_BUCKET, bucket) is not None
 
 
 def check_bucket(bucket: object) -> str:
@@ -67,7 +70,7 @@ def check_bucket(bucket: object) -> str:
         raise ValueError("bucket is not set: give it to the session or to the call")
     if not isinstance(bucket, str):
         raise TypeError(f"bucket must be a str, not {type(bucket).__name__}")
-    if _BUCKET.fullmatch(bucket) is None or ".." in bucket:
+    if re.fullmatch(_BUCKET, bucket) is None or ".." in bucket:
         raise ValueError(f"bucket is not a bucket name: {bucket[:80]!r}")
     return bucket
 
@@ -76,14 +79,14 @@ def check_region(region: object) -> str:
     """The region, if it can be one: it becomes part of a host name and of the signature."""
     if not isinstance(region, str):
         raise TypeError(f"region must be a str, not {type(region).__name__}")
-    if _REGION.fullmatch(region) is None:
+    if re.fullmatch(_REGION, region) is None:
         raise ValueError(f"region is not a region name: {region[:80]!r}")
     return region
 
 
 def is_region(text: str) -> bool:
     """Whether a server's answer may be taken for a region."""
-    return _REGION.fullmatch(text) is not None
+    return re.fullmatch(_REGION, text) is not None
 
 
 def is_loopback(origin: str) -> bool:
@@ -99,24 +102,21 @@ def _aws_host(region: str) -> str:
 def _split(url: str) -> tuple[str, str, str]:
     if not isinstance(url, str):
         raise TypeError(f"endpoint_url must be a str, not {type(url).__name__}")
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"endpoint_url is not a URL: {error}") from None
-    if parts.scheme not in {"http", "https"}:
-        raise ValueError("endpoint_url must begin with https:// or http://")
-    if parts.username is not None or parts.password is not None:
-        # Said without the URL itself: it holds a secret.
+    match = re.fullmatch(_URL, url, re.IGNORECASE)
+    if match is None:
+        # Said without the URL when it may hold a secret.
+        shown = "" if "@" in url else f": {url[:200]!r}"
+        raise ValueError(f"endpoint_url must be https://host[:port][/prefix] (or http://){shown}")
+    scheme, host, path = match["scheme"].lower(), match["host"].lower(), match["path"] or ""
+    if match["user"]:
         raise ValueError("endpoint_url must not contain credentials")
-    host = parts.netloc.rpartition(":")[0] if port is not None else parts.netloc.rstrip(":")
-    if _HOST.fullmatch(host) is None:
-        raise ValueError(f"endpoint_url has no host: {url!r}")
-    if parts.query or parts.fragment:
+    if match["rest"]:
         raise ValueError(f"endpoint_url must not have a query or fragment: {url!r}")
-    if re.fullmatch(r"[A-Za-z0-9._~/%-]*", parts.path) is None or "/." in parts.path:
+    if re.fullmatch(r"[A-Za-z0-9._~/%-]*", path) is None or "/." in path:
         raise ValueError(f"endpoint_url has a path that cannot be sent as it stands: {url!r}")
-    authority = host.lower()
-    if port is not None and port != (443 if parts.scheme == "https" else 80):
-        authority = f"{authority}:{port}"
-    return parts.scheme, authority, parts.path.rstrip("/")
+    port = int(match["port"] or 0)
+    if port > 65535:
+        raise ValueError(f"endpoint_url has a port that does not exist: {url!r}")
+    if port and port != (443 if scheme == "https" else 80):
+        host = f"{host}:{port}"
+    return scheme, host, path.rstrip("/")

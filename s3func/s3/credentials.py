@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3func.errors import CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 
 class Credentials:
@@ -102,13 +102,16 @@ def from_environment(environment: Mapping[str, str]) -> Credentials | None:
 def load_profile(name: str | None, environment: Mapping[str, str]) -> Profile | None:
     """The named profile, else the one of AWS_PROFILE, else "default"; a named one that is missing is an error."""
     wanted = name or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
-    home = environment.get("HOME") or os.path.expanduser("~")  # noqa: PTH111 -- pathlib costs 5 ms to import
+    home = environment.get("HOME") or os.path.expanduser("~")
     credentials_path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials"
     config_path = environment.get("AWS_CONFIG_FILE") or f"{home}/.aws/config"
     section = wanted or "default"
     settings: dict[str, str] = {}
     found = False
-    for path, title in ((config_path, section if section == "default" else f"profile {section}"), (credentials_path, section)):
+    for path, title in (
+        (config_path, section if section == "default" else f"profile {section}"),
+        (credentials_path, section),
+    ):
         values = _read_section(path, title)
         if values is not None:
             found = True
@@ -121,14 +124,14 @@ def load_profile(name: str | None, environment: Mapping[str, str]) -> Profile | 
 
 
 def _read_section(path: str, title: str) -> dict[str, str] | None:
-    if not os.path.isfile(path):  # noqa: PTH113 -- pathlib costs 5 ms to import
+    if not os.path.isfile(path):
         return None
     # Imported here: most services are configured by arguments or the environment, and never pay the 4 ms.
     import configparser
 
     parser = configparser.RawConfigParser(default_section="\0", strict=False)
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 -- pathlib costs 5 ms to import
+        with open(path, encoding="utf-8") as file:
             parser.read_file(file)
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         # The parser's own message quotes the line, which may hold a secret, so neither it nor the cause is kept.

@@ -10,16 +10,17 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from s3func.wire.encoding import encode_component, encode_path, http_date
 
 KEY_MAX_BYTES = 1024
 METADATA_MAX_BYTES = 2048
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
-_UNSENDABLE = re.compile(r"[^\x20-\x7e]")
-_DIRECT_VALUE = re.compile(r"[\x21-\x7e]+(?: [\x21-\x7e]+)*", re.ASCII)
+# The re module compiles and keeps these when they are first used.
+_HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_SENDABLE = r"[\x20-\x7e]*"
+_DIRECT_VALUE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
 # Headers that the session, the signature or the connection sets itself.
 _RESERVED = frozenset({"authorization", "connection", "content-length", "host", "transfer-encoding"})
 _RESERVED_PREFIXES = ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token")
@@ -44,7 +45,7 @@ def header_value(name: str, value: object) -> str:
     """A value that can stand in a header; TypeError or ValueError names the argument."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    if _UNSENDABLE.search(value):
+    if re.fullmatch(_SENDABLE, value) is None:
         raise ValueError(f"{name} has characters that cannot stand in a header (only printable ASCII can)")
     return value
 
@@ -53,7 +54,7 @@ def extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The caller's own headers, lower-case; those that the session sets itself are refused."""
     checked = {}
     for name, value in headers.items():
-        if not isinstance(name, str) or _TOKEN.fullmatch(name) is None:
+        if not isinstance(name, str) or re.fullmatch(_HEADER_NAME, name) is None:
             raise ValueError(f"headers has a name that is no header name: {name!r}")
         lower = name.lower()
         if lower in _RESERVED or lower in _RESERVED_PREFIXES:
@@ -106,7 +107,7 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
     for name, value in metadata.items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError("metadata must map str to str")
-        if _TOKEN.fullmatch(name) is None:
+        if re.fullmatch(_HEADER_NAME, name) is None:
             raise ValueError(f"metadata has a name that is no header name: {name!r}")
         header = f"x-amz-meta-{name.lower()}"
         if header in headers:
@@ -120,7 +121,7 @@ def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
 
 def _metadata_value(value: str) -> str:
     # A value that looks like an encoded word is encoded as well, so that reading gives back what was written.
-    if not value or (_DIRECT_VALUE.fullmatch(value) and "=?" not in value):
+    if not value or (re.fullmatch(_DIRECT_VALUE, value) and "=?" not in value):
         return value
     try:
         return f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="

@@ -95,7 +95,9 @@ def object_headers(
     if content_language is not None:
         fields["content-language"] = header_value("content_language", content_language)
     if expires is not None:
-        fields["expires"] = header_value("expires", expires) if isinstance(expires, str) else time_value("expires", expires)
+        fields["expires"] = (
+            header_value("expires", expires) if isinstance(expires, str) else time_value("expires", expires)
+        )
     if storage_class is not None:
         fields["x-amz-storage-class"] = header_value("storage_class", storage_class)
     if acl is not None:
@@ -213,9 +215,7 @@ def parse_get_object(request: Request, response: Response) -> GetResult:
             expected = headers.get(header)
             # "-N" marks a checksum of checksums of parts: it says nothing about the bytes as a whole.
             if expected is not None and "-" not in expected and headers.get("x-amz-checksum-type") != "COMPOSITE":
-                from s3func.wire.checksum import hasher
-
-                return GetResult(response, hasher=hasher(header[len("x-amz-checksum-") :]), expected=expected)
+                return GetResult(response, algorithm=header.removeprefix("x-amz-checksum-"), expected=expected)
     return GetResult(response)
 
 

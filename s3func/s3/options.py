@@ -139,5 +139,3 @@ class Options:
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
         return value
-
-

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from s3func.models import BucketEntry, ListPage
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.s3.credentials import Credentials
-    from s3func.transport.pool import Timeouts
     from s3func.transport.retry import RetryPolicy
+    from s3func.transport.timeouts import Timeouts
     from s3func.wire.s3xml import DeletedObject
 
 _PAGE_MAX = 1000
@@ -137,9 +137,7 @@ class S3Session(Session):
         name = self.bucket if bucket is None else bucket
         authorizer = self._authorizers.get(name)
         if authorizer is None or name is None:
-            authorizer = SigV4Authorizer(
-                self._credentials, self._endpoint, check_bucket(name), self._clock, self._skew
-            )
+            authorizer = SigV4Authorizer(self._credentials, self._endpoint, check_bucket(name), self._clock, self._skew)
             self._authorizers[name] = authorizer
         return authorizer
 
@@ -402,7 +400,7 @@ class S3Session(Session):
             error = DeleteFailed(
                 f"{len(failures)} of {len(failures) + len(deleted)} objects were not deleted; "
                 f"the first is {first.key!r}: {first.code} {first.message}",
-                [tuple(failure) for failure in failures],
+                failures,
             )
             error.bucket = authorizer.bucket
             raise error
@@ -581,9 +579,7 @@ class S3Session(Session):
                 payload.close()
 
 
-def _check_listing(
-    *, prefix: str | None, start_after: str | None, delimiter: str | None, max_keys: int | None
-) -> None:
+def _check_listing(*, prefix: str | None, start_after: str | None, delimiter: str | None, max_keys: int | None) -> None:
     for name, value in (("prefix", prefix), ("start_after", start_after), ("delimiter", delimiter)):
         if value is not None and not isinstance(value, str):
             raise TypeError(f"{name} must be a str, not {type(value).__name__}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO, Protocol, TypeAlias
+from typing import BinaryIO, Protocol, TypeAlias, cast
 
 from s3func.message import BLOCK
 
@@ -106,7 +106,7 @@ def body_of(source: BodySource) -> Body:
     if isinstance(source, os.PathLike):
         return _opened(os.fspath(source))
     if hasattr(source, "read"):
-        return _from_file(source)
+        return _from_file(cast("Readable", source))
     if isinstance(source, Iterable):
         return _spooled(iter(source))
     raise TypeError(
@@ -115,7 +115,7 @@ def body_of(source: BodySource) -> Body:
 
 
 def _opened(path: str) -> FileBody:
-    file = open(path, "rb")  # noqa: SIM115, PTH123 -- FileBody closes it when the call is over
+    file = open(path, "rb")  # noqa: SIM115 -- FileBody closes it when the call is over
     try:
         return FileBody(file, 0, file.seek(0, io.SEEK_END), owned=True)
     except BaseException:

@@ -6,9 +6,8 @@ redirect, the right region. The loop knows no provider: the Authorizer does, and
 
 from __future__ import annotations
 
-import random
 import sys
-import threading
+from threading import Lock
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from s3func.clock import SYSTEM_CLOCK, Clock
@@ -43,7 +42,7 @@ class Authorizer(Protocol):
 class Client:
     """Sends requests through one transport under one retry policy; shared by all threads of a session."""
 
-    __slots__ = ("_clock", "_quota", "_quota_lock", "_random", "retries", "total_seconds", "transport")
+    __slots__ = ("_clock", "_quota", "_quota_lock", "retries", "total_seconds", "transport")
 
     def __init__(
         self,
@@ -59,12 +58,9 @@ class Client:
         self.total_seconds = total_seconds
         self._clock = clock
         self._quota = retries.quota
-        self._quota_lock = threading.Lock()
-        self._random = random.Random()  # noqa: S311 -- jitter, not a secret
+        self._quota_lock = Lock()
 
-    def send(
-        self, request: Request, authorizer: Authorizer, parse: Callable[[Request, Response], Result]
-    ) -> Result:
+    def send(self, request: Request, authorizer: Authorizer, parse: Callable[[Request, Response], Result]) -> Result:
         """Send until there is a result or a final error.
 
         `parse` is part of an attempt: what it raises (a 200 with an <Error> inside, a truncated document) is judged
@@ -104,7 +100,9 @@ class Client:
 
     def _wait(self, request: Request, error: S3FuncError, attempt: int) -> None:
         """Wait before the next attempt, or raise the error when there shall be none."""
-        seconds = self.retries.wait_seconds(error, attempt, self._random.random())
+        from random import random
+
+        seconds = self.retries.wait_seconds(error, attempt, random())
         if seconds is None or not _is_replayable(request) or not self._charge():
             raise error
         if request.deadline is not None and self._clock.monotonic() + seconds >= request.deadline:

@@ -286,7 +286,7 @@ def _parse_unusual(head: bytes) -> dict[str, str]:
         raise ProtocolError(f"unreadable response head: {error}") from error
     headers: dict[str, str] = {}
     for name, value in message.items():
-        name = name.lower()  # noqa: PLW2901 -- the same header under its one spelling
+        name = name.lower()
         text = " ".join(str(value).split())
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     lengths = {part.strip() for part in headers.get("content-length", "").split(",")}

@@ -9,30 +9,33 @@ from __future__ import annotations
 
 import re
 import time
-from calendar import timegm
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from urllib.parse import quote, unquote_to_bytes
 
-# Most keys need no escaping at all: one match (0.2 µs) in place of quote's encode, strip and decode (1.2 µs).
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+# Our own table in place of urllib.parse, whose import is a tenth of all that `import S3Session` costs.
+_COMPONENT = [chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in range(256)]
+_PATH = [*_COMPONENT[:47], "/", *_COMPONENT[48:]]
+# Most keys need no escaping at all: one match, 0.2 µs.
 _PLAIN_PATH = re.compile(r"[A-Za-z0-9\-._~/]*\Z").match
 _PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9\-._~]*\Z").match
-_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})").search
+# The patterns below are compiled by the re module when they are first used, not at import (0.2 ms each).
+_BAD_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_AMZ_DATE = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z", re.ASCII)
+_AMZ_DATE = r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z"
 # The weekday is not looked at: AWS's own documentation has a sample with the wrong one.
-_HTTP_DATE = re.compile(r"[A-Za-z]+,? (\d\d?)[ -]([A-Z][a-z]{2})[ -](\d{4}|\d\d) (\d\d):(\d\d):(\d\d) GMT", re.ASCII)
+_HTTP_DATE = r"[A-Za-z]+,? ([0-9]{1,2})[ -]([A-Z][a-z]{2})[ -]([0-9]{4}|[0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
 
 
 def encode_path(text: str) -> str:
     """Percent-encode everything but unreserved characters and "/"; a lone surrogate is a UnicodeEncodeError."""
-    return text if _PLAIN_PATH(text) else quote(text, safe="/~")
+    return text if _PLAIN_PATH(text) else "".join([_PATH[byte] for byte in text.encode()])
 
 
 def encode_component(text: str) -> str:
     """Percent-encode everything but unreserved characters, "/" included: for query names and values."""
-    return text if _PLAIN_COMPONENT(text) else quote(text, safe="~")
+    return text if _PLAIN_COMPONENT(text) else "".join([_COMPONENT[byte] for byte in text.encode()])
 
 
 def encode_query(pairs: Iterable[tuple[str, str]]) -> str:
@@ -45,8 +48,10 @@ def decode_component(text: str) -> str:
     """Undo percent-encoding ("+" is a plus sign); a stray "%" or bytes that are not UTF-8 are a ValueError."""
     if "%" not in text:
         return text
-    if _BAD_ESCAPE(text):
+    if re.search(_BAD_ESCAPE, text):
         raise ValueError(f"malformed percent-encoding: {text[:80]!r}")
+    from urllib.parse import unquote_to_bytes
+
     return unquote_to_bytes(text).decode("utf-8")
 
 
@@ -58,10 +63,11 @@ def amz_date(epoch: float) -> str:
 
 def parse_amz_date(text: str) -> float:
     """Seconds since the epoch of an x-amz-date; anything else is a ValueError."""
-    match = _AMZ_DATE.fullmatch(text)
+    match = re.fullmatch(_AMZ_DATE, text)
     if match is None:
         raise ValueError(f"not an x-amz-date: {text[:40]!r}")
-    return _epoch(*map(int, match.groups()))
+    year, month, day, hour, minute, second = map(int, match.groups())
+    return datetime(year, month, day, hour, minute, second, tzinfo=UTC).timestamp()
 
 
 def http_date(epoch: float) -> str:
@@ -75,7 +81,7 @@ def http_date(epoch: float) -> str:
 
 def parse_http_date(text: str) -> datetime:
     """An aware datetime (UTC) of an HTTP date; the weekday may be wrong, anything else is a ValueError."""
-    match = _HTTP_DATE.fullmatch(text.strip())
+    match = re.fullmatch(_HTTP_DATE, text.strip())
     if match is None or match[2] not in _MONTHS:
         raise ValueError(f"not an HTTP date: {text[:40]!r}")
     day, month, year, hour, minute, second = match.groups()
@@ -96,8 +102,3 @@ def parse_iso8601(text: str) -> datetime:
     """An aware datetime (UTC) of a document's timestamp, with or without a fraction; ValueError otherwise."""
     moment = datetime.fromisoformat(text.strip())
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _epoch(year: int, month: int, day: int, hour: int, minute: int, second: int) -> float:
-    # datetime checks the ranges, which timegm alone does not.
-    return float(timegm(datetime(year, month, day, hour, minute, second, tzinfo=UTC).timetuple()))
