@@ -18,10 +18,9 @@ from s3func.wire.xmltree import Element, decode_document, escape, parse_tree
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_ERROR_ROOT = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?:(?!--).)*+-->\s*+)*+"
-    rb"<(?:[A-Za-z_][\w.\-]*+:)?Error(?:Response)?[\s/>]",
-    re.DOTALL,
+_ERROR_ROOT = (
+    rb"(?s)(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*+>\s*+)?(?:<!--(?:(?!--).)*+-->\s*+)*+"
+    rb"<(?:[A-Za-z_][\w.\-]*+:)?Error(?:Response)?[\s/>]"
 )
 
 
@@ -46,7 +45,7 @@ def parse_error(body: bytes) -> ErrorDocument | None:
 
 def is_error_document(body: bytes) -> bool:
     """Whether a body begins as an error document does; cheap, for answers with status 200."""
-    return _ERROR_ROOT.match(body) is not None
+    return re.match(_ERROR_ROOT, body) is not None
 
 
 def render_error(
