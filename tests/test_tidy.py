@@ -61,6 +61,9 @@ DOORS = {
     "tqdm": ("cli/",),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem.py",),
+    "awscrt": ("wire/checksum.py",),
+    "crc32c": ("wire/checksum.py",),
+    "google_crc32c": ("wire/checksum.py",),
 }
 FAR_FROM_THE_WIRE = {
     "os",

@@ -6,7 +6,7 @@ import string
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from botocore.utils import percent_encode
+from botocore.utils import percent_encode  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
