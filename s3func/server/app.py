@@ -1,0 +1,164 @@
+"""S3App: an S3 store as a function from Request to Response, with a Backend behind it.
+
+The path of a request: where it points (addressing), who sent it (auth), what it asks for (routing), the operation
+(handlers/), and on the way out the request id; a refusal, wherever it comes from, becomes an error document here.
+It has the shape of a Transport, so a session in the same process can use it without a socket; `listener` gives it one.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from s3func.clock import SYSTEM_CLOCK, Clock
+from s3func.errors import ServiceError, service_error
+from s3func.message import Request, Response
+from s3func.server.addressing import Target, parse_query, parse_target
+from s3func.server.auth import Authenticator, User
+from s3func.server.backends.memory import MemoryBackend
+from s3func.server.call import Call, Store
+from s3func.server.payload import BodySourceError
+from s3func.server.routing import METHODS, find_handler, method_not_allowed
+from s3func.wire import s3xml
+from s3func.wire.encoding import http_date
+
+if TYPE_CHECKING:
+    from s3func.server.backend import Backend
+
+logger = logging.getLogger("s3func.server")
+
+OWNER = "s3func"
+"""The canonical id of the owner of everything, as long as there is one user."""
+
+_BODILESS = frozenset({204, 304})
+
+
+class S3App:
+    """Speaks S3 over a Backend. Safe from many threads at once.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/Type_API_Reference.html
+    """
+
+    def __init__(
+        self,
+        backend: Backend | None = None,
+        *,
+        access_key_id: str = "test",
+        secret_access_key: str = "test",  # noqa: S107 -- the seed's documented default, for tests on loopback
+        region: str = "us-east-1",
+        no_auth: bool = False,
+        domain: str | Iterable[str] = (),
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        """Put S3 in front of a store; without one, a MemoryBackend.
+
+        no_auth: whoever can connect may do everything. domain: the domains whose sub-domains are buckets
+        (`bucket.s3.example.com` for "s3.example.com"), besides localhost. clock: what signatures are measured by.
+        """
+        for name, value in (("access_key_id", access_key_id), ("secret_access_key", secret_access_key)):
+            if not isinstance(value, str) or not value:
+                raise ValueError(f"{name} must be a text that is not empty")
+        if not isinstance(region, str) or not region or "/" in region or not region.isascii():
+            raise ValueError(f"region is not a region name: {region!r}")
+        self.backend: Backend = MemoryBackend(clock=clock) if backend is None else backend
+        self.region = region
+        domains = [domain] if isinstance(domain, str) else list(domain)
+        self._domains = tuple({name.lower().strip("."): None for name in (*domains, "localhost")})
+        self._store = Store(self.backend, clock, region)
+        self._clock = clock
+        self._auth = Authenticator(
+            [User(access_key_id, secret_access_key, OWNER)], region=region, clock=clock, no_auth=no_auth
+        )
+        self._date = (-1, "")
+
+    @property
+    def may_block(self) -> bool:
+        """Whether an operation may wait for a disk or a network, so that an event loop must not carry it out itself."""
+        return not isinstance(self.backend, MemoryBackend)
+
+    def __call__(self, request: Request) -> Response:
+        """Answer one request; refusals are answers, too. What the client's own body raises is passed on to it."""
+        return self.handle(request)
+
+    def handle(self, request: Request, *, mount: str = "") -> Response:
+        """Like calling the app; `mount` is the beginning of the path that belongs to another application around it."""
+        request_id = secrets.token_hex(8).upper()
+        begun = self._clock.monotonic()
+        target = Target("service")
+        try:
+            target = self._target(request, mount)
+            response = self._answer(request, target)
+        except ServiceError as error:
+            response = _refusal(error, request, target, request_id)
+        except BodySourceError as failed:
+            raise failed.__cause__ or failed from None
+        except Exception:
+            # The traceback is for whoever runs the server; a client learns only that it was not its fault.
+            logger.exception("%s %s failed (request %s)", request.method, request.path, request_id)
+            fault = service_error("InternalError", "We encountered an internal error. Please try again.")
+            response = _refusal(fault, request, target, request_id)
+        headers = response.headers
+        headers["x-amz-request-id"] = request_id
+        headers["x-amz-id-2"] = request_id
+        headers["date"] = self._http_date()
+        if request.method == "HEAD":
+            response.body = b""
+        elif isinstance(response.body, bytes) and response.status not in _BODILESS:
+            headers["content-length"] = str(len(response.body))
+        if logger.isEnabledFor(logging.DEBUG):
+            # Without the query: a presigned one is a secret.
+            milliseconds = (self._clock.monotonic() - begun) * 1000
+            logger.debug("%s %s %d %.1f ms", request.method, request.path, response.status, milliseconds)
+        return response
+
+    def close(self) -> None:
+        """Close the store."""
+        self.backend.close()
+
+    def _target(self, request: Request, mount: str) -> Target:
+        if request.method not in METHODS:
+            raise method_not_allowed(request.method)
+        host = request.headers.get("host")
+        if host is None:
+            host = request.origin.partition("://")[2]
+        path = request.path
+        if mount and (path == mount or path.startswith(f"{mount}/")):
+            path = path[len(mount) :] or "/"
+        return parse_target(path, host, self._domains)
+
+    def _answer(self, request: Request, target: Target) -> Response:
+        parameters = parse_query(request.query)
+        grant = self._auth.authenticate(request, parameters)
+        handler = find_handler(request.method, target.scope, parameters, request.headers)
+        # Of a name that is repeated, the first value counts.
+        query = dict(reversed(parameters))
+        return handler(Call(self._store, request, grant, target.bucket, target.key, query))
+
+    def _http_date(self) -> str:
+        second = int(self._clock.now())
+        known, text = self._date
+        if known != second:
+            text = http_date(second)
+            self._date = (second, text)
+        return text
+
+
+def _refusal(error: ServiceError, request: Request, target: Target, request_id: str) -> Response:
+    """The error document; an answer to HEAD, and one that says that nothing is new, has none."""
+    headers = dict(error.headers)
+    if request.method == "HEAD" or error.status in _BODILESS:
+        return Response(error.status, headers)
+    about = {"BucketName": error.bucket or target.bucket, "Key": error.key or target.key}
+    headers["content-type"] = "application/xml"
+    document = s3xml.render_error(
+        error.code,
+        # Some clients cannot read an error without a message.
+        error.message or error.code,
+        resource=request.path,
+        request_id=request_id,
+        host_id=request_id,
+        extra={name: value for name, value in (about | error.details).items() if value},
+    )
+    return Response(error.status, headers, document)

@@ -1,0 +1,138 @@
+"""The headers of an object: from a request into what the store keeps, and back into an answer.
+
+Rule: a header that asks for something this server does not do is NotImplemented, not ignored: who asks for encryption
+or a retention period must not be told that it was done.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+
+from s3func.errors import service_error
+from s3func.server.backend import ObjectAttributes, StoredObject
+from s3func.wire.encoding import http_date
+
+METADATA_BYTES_MAX = 2048
+"""Names and values of user metadata together. https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html"""
+
+STORAGE_CLASSES = frozenset(
+    {
+        *("DEEP_ARCHIVE", "EXPRESS_ONEZONE", "FSX_ONTAP", "FSX_OPENZFS", "GLACIER", "GLACIER_IR"),
+        *("INTELLIGENT_TIERING", "ONEZONE_IA", "OUTPOSTS", "REDUCED_REDUNDANCY", "SNOW", "STANDARD", "STANDARD_IA"),
+    }
+)
+
+_METADATA = "x-amz-meta-"
+_STORAGE_CLASS = "x-amz-storage-class"
+_KEPT = (
+    "content-type",
+    "cache-control",
+    "content-disposition",
+    "content-encoding",
+    "content-language",
+    "expires",
+    "x-amz-website-redirect-location",
+)
+_UNIMPLEMENTED = (
+    "x-amz-bucket-object-lock-enabled",
+    "x-amz-copy-source-server-side-encryption",
+    "x-amz-grant-",
+    "x-amz-object-lock-",
+    "x-amz-server-side-encryption",
+    "x-amz-tagging",
+    "x-amz-write-offset-bytes",
+)
+# With one owner and nobody else, these say what is so anyway.
+_PRIVATE_ACLS = frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"})
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def refuse_unimplemented(headers: Mapping[str, str]) -> None:
+    """NotImplemented for headers whose effect this server does not have."""
+    for name, value in headers.items():
+        if not name.startswith("x-amz-"):
+            continue
+        if name.startswith(_UNIMPLEMENTED) and not (name == "x-amz-tagging-directive" and value == "COPY"):
+            raise service_error(
+                "NotImplemented",
+                "A header you provided implies functionality that is not implemented.",
+                details={"Header": name},
+            )
+        if name == "x-amz-acl" and value not in _PRIVATE_ACLS:
+            raise service_error("NotImplemented", "No ACL but private is implemented.", details={"Header": name})
+
+
+def attributes_of(headers: Mapping[str, str], checksums: Mapping[str, str], owner: str) -> ObjectAttributes:
+    """What the headers of a PUT or of a replacing COPY say about the object."""
+    kept = {name: headers[name] for name in _KEPT if name in headers}
+    kept.setdefault("content-type", "binary/octet-stream")
+    if "content-encoding" in kept:
+        # How the body was framed on its way is no attribute of the object.
+        codings = [coding.strip() for coding in kept.pop("content-encoding").split(",")]
+        if codings := [coding for coding in codings if coding.lower() not in {"", "aws-chunked"}]:
+            kept["content-encoding"] = ", ".join(codings)
+    kept |= storage_class(headers)
+    metadata = {name[len(_METADATA) :]: value for name, value in headers.items() if name.startswith(_METADATA)}
+    check_values(kept.items())
+    _check_metadata(metadata)
+    return ObjectAttributes(headers=kept, metadata=metadata, checksums=checksums, owner=owner)
+
+
+def storage_class(headers: Mapping[str, str]) -> dict[str, str]:
+    """The storage class as a header to keep, nothing for STANDARD."""
+    name = headers.get(_STORAGE_CLASS, "STANDARD")
+    if name not in STORAGE_CLASSES:
+        raise service_error("InvalidStorageClass", "The storage class you specified is not valid")
+    return {} if name == "STANDARD" else {_STORAGE_CLASS: name}
+
+
+def check_values(headers: Iterable[tuple[str, str]]) -> None:
+    """Refuse a value that would break out of its line when it is sent back."""
+    for name, value in headers:
+        if _CONTROL.search(value) is not None:
+            raise service_error(
+                "InvalidArgument", "A header value contains control characters.", details={"ArgumentName": name}
+            )
+
+
+def object_headers(stored: StoredObject, *, with_checksums: bool) -> dict[str, str]:
+    """The headers that describe an object in an answer to GET and HEAD, all but its length."""
+    headers = dict(stored.headers)
+    for name, value in stored.metadata.items():
+        headers[_METADATA + name] = value if value.isascii() else _encoded_word(value)
+    headers["etag"] = f'"{stored.etag}"'
+    headers["last-modified"] = http_date(stored.last_modified)
+    headers["accept-ranges"] = "bytes"
+    if stored.version_id is not None:
+        headers["x-amz-version-id"] = stored.version_id
+    if with_checksums:
+        headers |= checksum_headers(stored)
+    return headers
+
+
+def checksum_headers(stored: StoredObject) -> dict[str, str]:
+    """The checksum that the object was stored with, and what it covers."""
+    headers = {f"x-amz-checksum-{name}": value for name, value in stored.checksums.items()}
+    if headers:
+        headers["x-amz-checksum-type"] = "FULL_OBJECT"
+    return headers
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    check_values(metadata.items())
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    if size > METADATA_BYTES_MAX:
+        raise service_error(
+            "MetadataTooLarge",
+            "Your metadata headers exceed the maximum allowed metadata size",
+            details={"Size": str(size), "MaxSizeAllowed": str(METADATA_BYTES_MAX)},
+        )
+    if "" in metadata:
+        raise service_error("InvalidArgument", "A user metadata header has no name.")
+
+
+def _encoded_word(value: str) -> str:
+    # What a header cannot carry as it stands, S3 sends as RFC 2047 writes it.
+    return f"=?UTF-8?B?{b64encode(value.encode()).decode()}?="

@@ -1,0 +1,313 @@
+"""Who sent a request, and whether it arrived as it was signed: Signature Version 4 in the header or in the query.
+
+Rule 1: everything is checked before any of the body is read; what the body must hash to is handed on in the Grant.
+Rule 2: a signature is good for this service, this region, its own day and 15 minutes, or for the life of a URL.
+Rule 3: signatures are compared in constant time, and no secret is part of an error or of a repr.
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from s3func.clock import Clock
+from s3func.errors import ServiceError, service_error
+from s3func.message import Request
+from s3func.wire import sigv4
+from s3func.wire.encoding import (
+    amz_date,
+    decode_component,
+    encode_path,
+    encode_query,
+    iso8601,
+    parse_amz_date,
+    parse_http_date,
+)
+
+SKEW_SECONDS = 15 * 60
+SERVICE = "s3"
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_QUERY_PARAMETERS = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+# Its value is a line of the canonical request itself, so a client that leaves it out of SignedHeaders has signed it.
+_SIGNED_ANYWAY = "x-amz-content-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who may use the server; `canonical_id` is the owner that buckets and objects show."""
+
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    canonical_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What authentication found out.
+
+    user: None is everybody. payload_sha256: the hash, in lower-case hexadecimal, that the body must have; None leaves
+    it unchecked.
+    """
+
+    user: User | None
+    payload_sha256: str | None
+
+
+class _Claim(NamedTuple):
+    """What a request says about its own signature, header and query brought into one form."""
+
+    authorization: sigv4.Authorization
+    date: str
+    payload_hash: str
+    query: str
+
+
+class Authenticator:
+    """Checks requests against the secrets of the users; safe from many threads at once."""
+
+    def __init__(self, users: Iterable[User], *, region: str, clock: Clock, no_auth: bool) -> None:
+        """With `no_auth`, every request is the first user's, whatever signature it carries."""
+        self._users = {user.access_key_id: user for user in users}
+        self._everybody = next(iter(self._users.values())) if no_auth else None
+        self._region = region
+        self._clock = clock
+        self._keys: dict[tuple[str, str], bytes] = {}
+
+    def authenticate(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Grant:
+        """Find out who sent the request; `parameters` is its query, decoded.
+
+        Raises AccessDenied, InvalidCredentials, RequestTimeTooSkewed, InvalidRequest, and NotImplementedByStore for
+        bodies that are signed in chunks.
+        """
+        headers = request.headers
+        if self._everybody is not None:
+            return Grant(self._everybody, _payload_sha256(headers.get("x-amz-content-sha256")))
+        authorization = headers.get("authorization")
+        presigned = any(name in {"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"} for name, _ in parameters)
+        if authorization is not None and presigned:
+            raise service_error("InvalidArgument", "Only one authentication mechanism is allowed in a request.")
+        if authorization is not None:
+            claim = self._claim_of_header(authorization, headers, request.query)
+        elif presigned:
+            claim = self._claim_of_query(parameters, headers, request.query)
+        else:
+            _refuse_version_2(parameters)
+            raise service_error("AccessDenied", "The request is not signed, and anonymous access is not allowed.")
+        user = self._verify(request, parameters, claim)
+        if "x-amz-security-token" in headers or any(name == "X-Amz-Security-Token" for name, _ in parameters):
+            raise service_error("InvalidToken", "The keys of this server are used without a session token.")
+        return Grant(user, _payload_sha256(headers.get("x-amz-content-sha256")))
+
+    def _claim_of_header(self, header: str, headers: Mapping[str, str], query: str) -> _Claim:
+        if not header.startswith(sigv4.ALGORITHM):
+            if header.startswith("AWS"):
+                raise _unsupported_mechanism()
+            raise service_error("InvalidArgument", "Unsupported Authorization Type")
+        try:
+            authorization = sigv4.parse_authorization(header)
+        except ValueError as error:
+            raise service_error(
+                "AuthorizationHeaderMalformed", f"The authorization header is malformed: {error}."
+            ) from error
+        payload_hash = headers.get("x-amz-content-sha256")
+        if payload_hash is None:
+            raise service_error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+        date, moment = _signing_time(headers)
+        self._check_scope("AuthorizationHeaderMalformed", authorization, date)
+        now = self._clock.now()
+        if abs(now - moment) > SKEW_SECONDS:
+            raise service_error(
+                "RequestTimeTooSkewed",
+                "The difference between the request time and the current time is too large.",
+                details={
+                    "RequestTime": date,
+                    "ServerTime": iso8601(now),
+                    "MaxAllowedSkewMilliseconds": str(SKEW_SECONDS * 1000),
+                },
+            )
+        return _Claim(authorization, date, payload_hash, query)
+
+    def _claim_of_query(self, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str], query: str) -> _Claim:
+        given = {
+            name.removeprefix("X-Amz-"): value for name, value in reversed(parameters) if name.startswith("X-Amz-")
+        }
+        for name in _QUERY_PARAMETERS:
+            if sum(each == f"X-Amz-{name}" for each, _ in parameters) != 1:
+                raise _query_error(
+                    f"Query-string authentication version 4 requires the X-Amz-{name} parameter exactly once."
+                )
+        if given["Algorithm"] != sigv4.ALGORITHM:
+            raise _query_error(f'X-Amz-Algorithm only supports "{sigv4.ALGORITHM}"')
+        parts = given["Credential"].rsplit("/", 4)
+        if len(parts) != 5 or parts[4] != "aws4_request":
+            raise _query_error("X-Amz-Credential is not ID/DATE/REGION/SERVICE/aws4_request.")
+        key_id, date8, region, service = parts[:4]
+        names = tuple(given["SignedHeaders"].split(";"))
+        authorization = sigv4.Authorization(key_id, date8, region, service, names, given["Signature"])
+        date = given["Date"]
+        try:
+            moment = parse_amz_date(date)
+        except ValueError:
+            raise _query_error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"") from None
+        self._check_scope("AuthorizationQueryParametersError", authorization, date)
+        self._check_lifetime(moment, given["Expires"])
+        # The body of a presigned request is unsigned, unless the signer put its hash among the signed headers.
+        payload_hash = headers.get(_SIGNED_ANYWAY) if _SIGNED_ANYWAY in names else None
+        unsigned = "&".join([pair for pair in query.split("&") if not pair.startswith("X-Amz-Signature=")])
+        return _Claim(authorization, date, payload_hash or sigv4.UNSIGNED_PAYLOAD, unsigned)
+
+    def _check_lifetime(self, moment: float, expires: str) -> None:
+        if re.fullmatch(r"[0-9]{1,7}", expires, re.ASCII) is None or not 1 <= int(expires) <= sigv4.EXPIRES_MAX_SECONDS:
+            raise _query_error(f"X-Amz-Expires must be a number from 1 to {sigv4.EXPIRES_MAX_SECONDS}.")
+        now = self._clock.now()
+        if moment - now > SKEW_SECONDS:
+            raise service_error("AccessDenied", "Request is not valid yet.", details={"ServerTime": iso8601(now)})
+        end = moment + int(expires)
+        if now > end:
+            raise service_error(
+                "AccessDenied",
+                "Request has expired",
+                details={"X-Amz-Expires": expires, "Expires": iso8601(end), "ServerTime": iso8601(now)},
+            )
+
+    def _check_scope(self, code: str, authorization: sigv4.Authorization, date: str) -> None:
+        if authorization.date8 != date[:8]:
+            raise service_error(
+                code, f"The credential is scoped to {authorization.date8}, the request is of {date[:8]}."
+            )
+        if authorization.region != self._region:
+            raise service_error(
+                code,
+                f"The region '{authorization.region}' is wrong; expecting '{self._region}'",
+                details={"Region": self._region},
+            )
+        if authorization.service != SERVICE:
+            raise service_error(code, f"The service '{authorization.service}' is wrong; this endpoint is '{SERVICE}'.")
+
+    def _verify(self, request: Request, parameters: Sequence[tuple[str, str]], claim: _Claim) -> User:
+        authorization = claim.authorization
+        user = self._users.get(authorization.access_key_id)
+        if user is None:
+            raise service_error(
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+                details={"AWSAccessKeyId": authorization.access_key_id},
+            )
+        headers = _signed_headers(request, authorization.signed_headers)
+        scope = sigv4.credential_scope(authorization.date8, authorization.region, authorization.service)
+        key = self._signing_key(user, authorization.date8)
+        signature = authorization.signature.encode()
+        text = canonical = ""
+        for path, query in _canonical_forms(request.path, claim.query, parameters):
+            canonical = sigv4.canonical_request(
+                request.method, path, query, headers, authorization.signed_headers, claim.payload_hash
+            )
+            text = sigv4.string_to_sign(claim.date, scope, canonical)
+            if hmac.compare_digest(sigv4.signature(key, text).encode(), signature):
+                return user
+        raise service_error(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. "
+            "Check your key and signing method.",
+            details={
+                "AWSAccessKeyId": user.access_key_id,
+                "StringToSign": text,
+                "SignatureProvided": authorization.signature,
+                "CanonicalRequest": canonical,
+            },
+        )
+
+    def _signing_key(self, user: User, date8: str) -> bytes:
+        known = (user.access_key_id, date8)
+        key = self._keys.get(known)
+        if key is None:
+            key = sigv4.signing_key(user.secret_access_key, date8, self._region, SERVICE)
+            if len(self._keys) >= 10 * len(self._users):
+                # A key serves for one day; what may still be signed today, presigned URLs included, spans nine.
+                self._keys.clear()
+            self._keys[known] = key
+        return key
+
+
+def _signing_time(headers: Mapping[str, str]) -> tuple[str, float]:
+    """The x-amz-date that was signed, with its time; the date header stands in for it."""
+    text = headers.get("x-amz-date")
+    try:
+        if text is not None:
+            return text, parse_amz_date(text)
+        moment = parse_http_date(headers["date"]).timestamp()
+    except (KeyError, ValueError, OverflowError):
+        raise service_error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header") from None
+    return amz_date(moment), moment
+
+
+def _signed_headers(request: Request, names: Sequence[str]) -> Mapping[str, str]:
+    """The headers, once it is sure that all that matter are signed and all that are signed are there."""
+    headers = request.headers
+    if "host" not in headers:
+        # A transport may leave the host to the origin; on the wire they are the same.
+        headers = {**headers, "host": request.origin.partition("://")[2]}
+    signed = set(names)
+    if "host" not in signed or not signed.issubset(headers):
+        missing = sorted(({"host"} - signed) | (signed - headers.keys()))
+        raise service_error("AccessDenied", f"These headers must be signed and sent: {', '.join(missing)}")
+    unsigned = [name for name in headers if name.startswith("x-amz-") and name not in signed and name != _SIGNED_ANYWAY]
+    if unsigned:
+        raise service_error(
+            "AccessDenied",
+            "There were headers present in the request which were not signed",
+            details={"HeadersNotSigned": ", ".join(unsigned)},
+        )
+    return headers
+
+
+def _canonical_forms(path: str, query: str, parameters: Sequence[tuple[str, str]]) -> Iterable[tuple[str, str]]:
+    """Path and query as a client may have signed them: as they were sent, and encoded once more by the rules.
+
+    Some clients sign what they send, others sign the canonical encoding and send something equivalent, such as `(` for
+    `%28`. Both name the same key, so both may be accepted.
+    """
+    sent = (path, sigv4.canonical_query(query))
+    yield sent
+    by_the_rules = (
+        encode_path(decode_component(path)),
+        encode_query((name, value) for name, value in parameters if name != "X-Amz-Signature"),
+    )
+    if by_the_rules != sent:
+        yield by_the_rules
+
+
+def _payload_sha256(value: str | None) -> str | None:
+    """What x-amz-content-sha256 demands of the body."""
+    if value is None or value == sigv4.UNSIGNED_PAYLOAD:
+        return None
+    if _SHA256.fullmatch(value) is not None:
+        return value.lower()
+    if value.startswith("STREAMING-"):
+        raise service_error("NotImplemented", "Bodies that are signed in chunks (aws-chunked) are not implemented.")
+    raise service_error(
+        "InvalidArgument",
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD or a SHA-256 in hexadecimal.",
+        details={"ArgumentName": "x-amz-content-sha256", "ArgumentValue": value},
+    )
+
+
+def _refuse_version_2(parameters: Sequence[tuple[str, str]]) -> None:
+    if any(name == "AWSAccessKeyId" for name, _ in parameters):
+        raise _unsupported_mechanism()
+
+
+def _unsupported_mechanism() -> ServiceError:
+    return service_error(
+        "InvalidRequest",
+        f"The authorization mechanism you have provided is not supported. Please use {sigv4.ALGORITHM}.",
+    )
+
+
+def _query_error(message: str) -> ServiceError:
+    return service_error("AuthorizationQueryParametersError", message)

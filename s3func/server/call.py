@@ -1,0 +1,56 @@
+"""One request on its way through the server: what was asked for, by whom, and what a handler needs to answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from s3func.message import Request, Response
+from s3func.server.auth import Grant
+
+if TYPE_CHECKING:
+    from s3func.clock import Clock
+    from s3func.server.backend import Backend
+
+
+class Store:
+    """What all requests of one app share."""
+
+    __slots__ = ("backend", "clock", "region")
+
+    def __init__(self, backend: Backend, clock: Clock, region: str) -> None:
+        self.backend = backend
+        self.clock = clock
+        self.region = region
+
+
+class Call:
+    """A request that is authenticated and routed.
+
+    bucket, key: exact, "" where the request names none. query: decoded, of a repeated name the first value.
+    headers: as they were sent, lower-case names.
+    """
+
+    __slots__ = ("backend", "bucket", "clock", "grant", "headers", "key", "query", "region", "request")
+
+    def __init__(
+        self, store: Store, request: Request, grant: Grant, bucket: str, key: str, query: Mapping[str, str]
+    ) -> None:
+        self.backend = store.backend
+        self.clock = store.clock
+        self.region = store.region
+        self.request = request
+        self.headers: Mapping[str, str] = request.headers
+        self.grant = grant
+        self.bucket = bucket
+        self.key = key
+        self.query = query
+
+    @property
+    def owner(self) -> str:
+        """The canonical id of who asks; "" for everybody."""
+        return "" if self.grant.user is None else self.grant.user.canonical_id
+
+
+Handler = Callable[[Call], Response]
+"""Carries out one operation; raises a ServiceError to refuse it."""

@@ -1,0 +1,518 @@
+"""The server's network side: S3App as an ASGI application, and uvicorn to put it on a port.
+
+Rule 1: nothing of a body is read before the app asks for it, so an early refusal answers `Expect: 100-continue` itself.
+        Short bodies without that header are collected first; then no thread ever waits for a slow sender of one.
+Rule 2: bodies move in blocks both ways, and whoever is slower sets the pace: memory does not grow with an object.
+Rule 3: threads that wait for uploads are not the threads that answer, so slow senders cannot starve readers.
+Rule 4: uvicorn is imported when a port is opened, not before: the rest of the server works without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from s3func.errors import ConnectionLost, TimedOut
+from s3func.message import BLOCK, BodyStream, Request, Response
+
+if TYPE_CHECKING:
+    import uvicorn
+
+    from s3func.server.app import S3App
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+COLLECTED_BYTES = 64 * 1024
+"""Bodies up to this length are collected before the app is called."""
+WINDOW_BYTES = 4 * BLOCK
+"""What may have arrived of a long body without the app having read it."""
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 64 * 1024 * 1024
+"""How long, and how much of, a body that nobody wants is read, so that its sender gets to see the answer."""
+HEAD_BYTES = 256 * 1024
+"""A request line with headers that is longer is refused."""
+
+logger = logging.getLogger("s3func.server")
+
+
+class ASGIApp:
+    """An ASGI application that answers with an S3App: `uvicorn.run(app)`, `starlette_app.mount("/s3", app)`.
+
+    Operations of a store in memory are carried out by the event loop itself. Measured with uvicorn on two cores, 1 KiB
+    objects, one keep-alive connection: MEASURED
+    """
+
+    def __init__(self, app: S3App, *, threads: int = 16, uploads: int = 64, idle_seconds: float = 60.0) -> None:
+        """Answer with `app`.
+
+        threads: how many operations run at a time. uploads: how many long bodies are received at a time.
+        idle_seconds: how long a sender may send nothing in the middle of a body.
+        """
+        self.app = app
+        self._idle_seconds = idle_seconds
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3func-server")
+        self._uploads = ThreadPoolExecutor(uploads, thread_name_prefix="s3func-upload")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request; the store is closed when the server that runs this application shuts down."""
+        if scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            raise ValueError(f"an S3 server does not speak {scope['type']}")
+
+    def close(self) -> None:
+        """Close the store, and wait for operations that are under way."""
+        self._uploads.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
+        self.app.close()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await send({"type": "lifespan.startup.complete"})
+            else:
+                self.close()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        headers = _headers(scope["headers"])
+        intake: Intake | None = None
+        body: bytes | BodyStream
+        if _is_short(headers) and "expect" not in headers:
+            collected = await _collect(receive)
+            if collected is None:
+                return
+            body = collected
+        elif "content-length" in headers or "transfer-encoding" in headers:
+            body = intake = Intake(receive, loop, self._idle_seconds)
+        else:
+            body = _NoBody()
+        request = Request(
+            scope["method"],
+            f"{scope.get('scheme', 'http')}://{headers.get('host', '')}",
+            scope["raw_path"].decode("latin-1"),
+            scope["query_string"].decode("latin-1"),
+            headers,
+            body,
+        )
+        mount = scope.get("root_path", "")
+        inline = not self.app.may_block
+        try:
+            if intake is not None:
+                response = await loop.run_in_executor(self._uploads, self._handle, request, mount)
+            elif inline:
+                response = self._handle(request, mount)
+            else:
+                response = await loop.run_in_executor(self._threads, self._handle, request, mount)
+            await self._respond(response, intake, receive, send, inline=inline)
+        finally:
+            if intake is not None:
+                intake.close()
+
+    def _handle(self, request: Request, mount: str) -> Response:
+        return self.app.handle(request, mount=mount)
+
+    async def _respond(
+        self, response: Response, intake: Intake | None, receive: Receive, send: Send, *, inline: bool
+    ) -> None:
+        unread = intake is not None and not intake.is_complete
+        if unread:
+            response.headers["connection"] = "close"
+        head = [(name.encode("latin-1"), value.encode()) for name, value in response.headers.items()]
+        await send({"type": "http.response.start", "status": response.status, "headers": head})
+        if not isinstance(response.body, bytes):
+            await self._stream(response.body, receive, send, inline=inline)
+        elif intake is not None and unread:
+            await send({"type": "http.response.body", "body": response.body, "more_body": True})
+            # Closing with bytes unread would reset the connection, and the sender might lose the answer with it.
+            await intake.drain()
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await send({"type": "http.response.body", "body": response.body})
+
+    async def _stream(self, body: BodyStream, receive: Receive, send: Send, *, inline: bool) -> None:
+        loop = asyncio.get_running_loop()
+        # Sending to a peer that has gone is silent in ASGI; only listening for it tells.
+        gone = loop.create_task(_disconnected(receive))
+        try:
+            while not gone.done():
+                block = body.read(BLOCK) if inline else await loop.run_in_executor(self._threads, body.read, BLOCK)
+                await send({"type": "http.response.body", "body": block, "more_body": bool(block)})
+                if not block:
+                    break
+        finally:
+            gone.cancel()
+            body.close()
+
+
+class Intake:
+    """The body of one request on its way from the event loop, which receives it, to the thread that reads it."""
+
+    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, idle_seconds: float) -> None:
+        self._receive = receive
+        self._loop = loop
+        self._idle_seconds = idle_seconds
+        self._pump: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
+        # Under the condition: what has arrived, how the body ended, how many bytes the reader waits for.
+        self._changed = threading.Condition()
+        self._blocks: deque[bytes] = deque()
+        self._held = 0
+        self._wanted = 0
+        self._complete = False
+        self._lost = False
+        self._discarding = False
+        self._started = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all of the body has been received."""
+        return self._complete
+
+    def read(self, size: int = -1) -> bytes:
+        """Up to `size` bytes, and fewer only at the end; for the thread that works on the request.
+
+        ConnectionLost when the sender is gone before the end, TimedOut when it sends nothing for too long.
+        """
+        if not self._started:
+            self._started = True
+            self._loop.call_soon_threadsafe(self._start)
+        with self._changed:
+            self._wanted = size if 0 <= size < WINDOW_BYTES else WINDOW_BYTES
+            held = -1
+            while self._held < self._wanted and not (self._complete or self._lost):
+                if held == self._held:
+                    raise TimedOut(f"no byte of the body arrived for {self._idle_seconds} seconds")
+                held = self._held
+                self._changed.wait(self._idle_seconds)
+            if self._lost and self._held < self._wanted:
+                raise ConnectionLost("the connection was closed in the middle of the body")
+            block = self._take(self._wanted)
+            self._wanted = 0
+        if size < 0 and block:
+            return block + self.read()
+        return block
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Fill a part of the buffer; 0 at the end."""
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        """Give up the rest; called by the event loop when the request is over."""
+        if self._pump is not None:
+            self._pump.cancel()
+        with self._changed:
+            self._lost = True
+            self._blocks.clear()
+            self._held = 0
+            self._changed.notify()
+
+    async def drain(self) -> None:
+        """Receive and throw away what is left of the body, within limits."""
+        with self._changed:
+            self._discarding = True
+            self._blocks.clear()
+            self._held = 0
+        self._room.set()
+        self._start()
+        if self._pump is not None:
+            await asyncio.wait([self._pump], timeout=LINGER_SECONDS)
+
+    def _start(self) -> None:
+        if self._pump is None:
+            self._pump = self._loop.create_task(self._run())
+
+    async def _run(self) -> None:
+        try:
+            await self._receive_all()
+        finally:
+            with self._changed:
+                self._lost = not self._complete
+                self._changed.notify()
+
+    async def _receive_all(self) -> None:
+        discarded = 0
+        while not (self._complete or self._lost):
+            message = await self._receive()
+            block = message.get("body", b"")
+            with self._changed:
+                if message["type"] == "http.disconnect":
+                    self._lost = True
+                elif not message.get("more_body", False):
+                    self._complete = True
+                if self._discarding:
+                    discarded += len(block)
+                elif block:
+                    self._blocks.append(block)
+                    self._held += len(block)
+                # Waking the reader for every 64 KiB would cost more than copying them.
+                if self._held >= self._wanted or self._complete or self._lost:
+                    self._changed.notify()
+                full = self._held >= WINDOW_BYTES
+                if full:
+                    self._room.clear()
+            if discarded > LINGER_BYTES:
+                return
+            if full:
+                await self._room.wait()
+
+    def _take(self, size: int) -> bytes:
+        full = self._held >= WINDOW_BYTES
+        taken: list[bytes] = []
+        while size and self._blocks:
+            block = self._blocks.popleft()
+            if len(block) > size:
+                self._blocks.appendleft(block[size:])
+                block = block[:size]
+            taken.append(block)
+            size -= len(block)
+            self._held -= len(block)
+        if full and self._held < WINDOW_BYTES:
+            self._loop.call_soon_threadsafe(self._room.set)
+        return taken[0] if len(taken) == 1 else b"".join(taken)
+
+
+class _NoBody:
+    """What a request without Content-Length and Transfer-Encoding has."""
+
+    def read(self, size: int = -1) -> bytes:
+        return b""
+
+    def readinto(self, buffer: memoryview) -> int:
+        return 0
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+
+def _headers(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in pairs:
+        name = raw_name.decode("latin-1")
+        try:
+            value = raw_value.decode()
+        except UnicodeDecodeError:
+            value = raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def _is_short(headers: dict[str, str]) -> bool:
+    length = headers.get("content-length", "")
+    # The HTTP parser has let only digits through.
+    return length.isdecimal() and int(length) <= COLLECTED_BYTES
+
+
+async def _collect(receive: Receive) -> bytes | None:
+    """The whole body; None when its sender is gone."""
+    blocks: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        blocks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return blocks[0] if len(blocks) == 1 else b"".join(blocks)
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Listener:
+    """The app on a port, served by a thread: `with Listener(app) as listener: listener.endpoint_url`."""
+
+    def __init__(
+        self, app: S3App | ASGIApp, host: str = "127.0.0.1", port: int = 0, *, grace_seconds: float = 1.0
+    ) -> None:
+        """Nothing is opened yet. port: 0 takes a free one. grace_seconds: what requests get to end at `stop`."""
+        self._asgi = app if isinstance(app, ASGIApp) else ASGIApp(app)
+        self.host = host
+        self.port = port
+        self._grace_seconds = grace_seconds
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the server is."""
+        return _url(self.host, self.port)
+
+    def start(self) -> Self:
+        """Open the port and answer from now on; OSError when it is taken, ImportError without uvicorn."""
+        if self._thread is not None:
+            raise RuntimeError("the listener has been started already")
+        bound = _bind(self.host, self.port)
+        ready = threading.Event()
+        try:
+            server = _server(self._asgi, self._grace_seconds, ready.set)
+        except BaseException:
+            bound.close()
+            raise
+        self.port = bound.getsockname()[1]
+
+        def run() -> None:
+            try:
+                server.run(sockets=[bound])
+            finally:
+                bound.close()
+                ready.set()
+
+        self._server = server
+        self._thread = threading.Thread(target=run, name="s3func-listener", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if not server.started:
+            self.stop()
+            raise RuntimeError("the server did not start; its log says why")
+        return self
+
+    def stop(self) -> None:
+        """Close the port, let requests end for `grace_seconds`, break off the others, close the store."""
+        thread, self._thread = self._thread, None
+        if self._server is not None:
+            self._server.should_exit = True
+        if thread is not None:
+            thread.join()
+        self._asgi.close()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def serve(
+    app: S3App | ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 10001,
+    *,
+    grace_seconds: float = 5.0,
+    ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM, then close the store and return; a second signal does not wait for requests.
+
+    `ready` is called with the endpoint's URL as soon as requests are answered. OSError when the port is taken.
+    """
+    asgi = app if isinstance(app, ASGIApp) else ASGIApp(app)
+    try:
+        with _bind(host, port) as bound:
+            url = _url(host, bound.getsockname()[1])
+            _server(asgi, grace_seconds, lambda: ready(url) if ready else None).run(sockets=[bound])
+    finally:
+        asgi.close()
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+    )[0]
+    # The protocol must be said: asyncio turns Nagle's algorithm off only for sockets that name TCP, and with it every
+    # answer in two parts waits 40 ms for an acknowledgement.
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(2048)
+    except BaseException:
+        bound.close()
+        raise
+    return bound
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) -> uvicorn.Server:
+    """uvicorn with a bound on the head of a request, and with an end that leaves nothing open."""
+    try:
+        import uvicorn
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+    except ImportError as error:
+        raise ImportError("serving on a port needs the extra: pip install 's3func[server]'") from error
+
+    class Protocol(HttpToolsProtocol):
+        """Refuses heads without end, and targets with a "#", of which only a part would reach the app."""
+
+        head_bytes = 0
+        in_head = False
+
+        def on_message_begin(self) -> None:
+            self.in_head = True
+            super().on_message_begin()
+
+        def on_url(self, url: bytes) -> None:
+            if b"#" in url:
+                raise ValueError("a request target has no fragment")
+            super().on_url(url)
+
+        def on_headers_complete(self) -> None:
+            self.in_head = False
+            super().on_headers_complete()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self.head_bytes = self.head_bytes + len(data) if self.in_head else 0
+            if self.head_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too long.")
+
+    class Server(uvicorn.Server):
+        """Says when it is ready, keeps signals to itself, and lets go of every connection at the end."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            ready()
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Breaking the connections off ends the requests in order; uvicorn's own way, cancelling them, is the last.
+            timer = asyncio.get_running_loop().call_later(grace_seconds, self.break_off)
+            await super().shutdown(sockets)
+            timer.cancel()
+            self.break_off()
+
+        def break_off(self) -> None:
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
+
+        def handle_exit(self, sig: int, frame: Any) -> None:
+            # uvicorn would raise the signal again when all is done, and so end the process before the store is closed.
+            self.force_exit = self.should_exit
+            self.should_exit = True
+
+    config = uvicorn.Config(
+        asgi,
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=int(grace_seconds) + 10,
+    )
+    return Server(config)

@@ -1,0 +1,95 @@
+"""Which handler answers a request: one table of method, scope and sub-resource.
+
+The rule: a sub-resource that no handler is written for is NotImplemented. It never falls through to the operation that
+the same request would be without it: `PUT /bucket/key?tagging` must not overwrite the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from s3func.errors import ServiceError, service_error
+from s3func.server.call import Handler
+from s3func.server.handlers import buckets, copying, deletion, listing, objects
+
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+# Every query parameter that makes another operation out of a request.
+SUBRESOURCES = frozenset(
+    {
+        *("abac", "accelerate", "acl", "analytics", "annotation", "annotations", "append", "attributes", "cors"),
+        *("delete", "encryption", "events", "intelligent-tiering", "inventory", "legal-hold", "lifecycle", "list-type"),
+        *("location", "logging", "metadataAnnotationTable", "metadataConfiguration", "metadataInventoryTable"),
+        *("metadataJournalTable", "metadataTable", "metrics", "notification", "object-lock", "ownershipControls"),
+        *("partNumber", "policy", "policyStatus", "publicAccessBlock", "renameObject", "replication"),
+        *("requestPayment", "restore", "retention", "select", "select-type", "session", "tagging", "torrent"),
+        *("uploadId", "uploads", "versioning", "versions", "website"),
+    }
+)
+# Parameters that refine an operation; any of them may be empty.
+PARAMETERS = frozenset(
+    {
+        *("bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "key-marker", "marker"),
+        *("max-buckets", "max-keys", "max-parts", "max-uploads", "part-number-marker", "prefix"),
+        *("response-cache-control", "response-content-disposition", "response-content-encoding"),
+        *("response-content-language", "response-content-type", "response-expires", "start-after"),
+        *("upload-id-marker", "version-id-marker", "versionId"),
+    }
+)
+METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE")
+
+# (method, scope, sub-resources in alphabetical order, joined by "+") → who answers. A header that makes another
+# operation of a request stands in the third place, too.
+ROUTES: Mapping[tuple[str, str, str], Handler] = {
+    ("GET", "service", ""): buckets.list_buckets,
+    ("PUT", "bucket", ""): buckets.create_bucket,
+    ("HEAD", "bucket", ""): buckets.head_bucket,
+    ("DELETE", "bucket", ""): buckets.delete_bucket,
+    ("GET", "bucket", "location"): buckets.get_bucket_location,
+    ("GET", "bucket", ""): listing.list_objects,
+    ("GET", "bucket", "list-type"): listing.list_objects_v2,
+    ("POST", "bucket", "delete"): deletion.delete_objects,
+    ("PUT", "object", ""): objects.put_object,
+    ("PUT", "object", "x-amz-copy-source"): copying.copy_object,
+    ("GET", "object", ""): objects.get_object,
+    ("HEAD", "object", ""): objects.head_object,
+    ("DELETE", "object", ""): objects.delete_object,
+}
+
+
+def find_handler(method: str, scope: str, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Handler:
+    """The handler of an operation; NotImplemented or MethodNotAllowed where there is none."""
+    names = subresources(parameters)
+    if method == "PUT" and scope == "object" and "x-amz-copy-source" in headers:
+        names = sorted([*names, "x-amz-copy-source"])
+    handler = ROUTES.get((method, scope, "+".join(names)))
+    if handler is not None:
+        return handler
+    if names:
+        raise service_error("NotImplemented", f"{method} {scope} ?{'&'.join(names)} is not implemented.")
+    if method == "POST" and scope == "bucket":
+        raise service_error("NotImplemented", "Uploads from forms (POST) are not implemented.")
+    raise method_not_allowed(method)
+
+
+def method_not_allowed(method: str) -> ServiceError:
+    """The refusal of a method that S3, or this scope of it, does not have."""
+    return service_error(
+        "MethodNotAllowed",
+        "The specified method is not allowed against this resource.",
+        details={"Method": method},
+        headers={"allow": ", ".join(METHODS)},
+    )
+
+
+def subresources(parameters: Sequence[tuple[str, str]]) -> list[str]:
+    """The parameters that choose the operation, sorted.
+
+    A bare name that nobody knows counts as one, since S3 grows by those. What has a value and is unknown is harmless
+    (`x-id=PutObject`), as is everything that begins with x-.
+    """
+    found = {
+        name
+        for name, value in parameters
+        if name in SUBRESOURCES or not (value or name in PARAMETERS or name[:2] in {"x-", "X-"})
+    }
+    return sorted(found)

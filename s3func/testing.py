@@ -1,0 +1,91 @@
+"""A real S3 server on loopback for tests: `with s3func.testing.server() as s: s.session("bucket").put_object(…)`."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from s3func.server import Listener, LocalBackend, S3App
+
+if TYPE_CHECKING:
+    from s3func.s3 import S3Session
+    from s3func.server import Backend
+
+__all__ = ["Server", "server"]
+
+
+class Server:
+    """A server that listens on a free port of 127.0.0.1; a context manager that stops it."""
+
+    def __init__(self, app: S3App, access_key_id: str, secret_access_key: str) -> None:
+        """Start at once."""
+        self.app = app
+        self.access_key_id = access_key_id
+        self.secret_access_key = secret_access_key
+        self.region = app.region
+        self._sessions: list[S3Session] = []
+        self._listener = Listener(app).start()
+        self.endpoint_url = self._listener.endpoint_url
+
+    def session(self, bucket: str | None = None, *, create: bool = True, **options: Any) -> S3Session:
+        """An S3Session on this server, closed when the server stops.
+
+        create: make the bucket unless it is there. options: further arguments of S3Session.
+        """
+        from s3func.errors import BucketAlreadyExists
+        from s3func.s3 import S3Session
+
+        settings = {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+        }
+        session = S3Session(bucket=bucket, **(settings | options))
+        self._sessions.append(session)
+        if bucket is not None and create:
+            try:
+                session.create_bucket(bucket)
+            except BucketAlreadyExists:
+                pass
+        return session
+
+    def stop(self) -> None:
+        """Close the sessions, the port and the store. Stopping twice is allowed."""
+        while self._sessions:
+            self._sessions.pop().close()
+        self._listener.stop()
+
+    def __repr__(self) -> str:
+        return f"<Server {self.endpoint_url}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def server(
+    backend: Backend | None = None,
+    *,
+    path: str | os.PathLike[str] | None = None,
+    access_key_id: str = "test-access-key-id",
+    secret_access_key: str = "test-secret-access-key",  # noqa: S107 -- for tests on loopback
+    region: str = "us-east-1",
+    **options: Any,
+) -> Server:
+    """Start an S3 server for tests.
+
+    backend: the store; without one, memory, or with `path` a LocalBackend in that directory.
+    options: further arguments of S3App (no_auth, domain, clock).
+    """
+    if path is not None:
+        if backend is not None:
+            raise ValueError("backend and path are two stores; give one of them")
+        backend = LocalBackend(path)
+    app = S3App(backend, access_key_id=access_key_id, secret_access_key=secret_access_key, region=region, **options)
+    return Server(app, access_key_id, secret_access_key)
