@@ -28,6 +28,7 @@ NEVER_SIGNED = frozenset(
     {
         "accept-encoding",
         "authorization",
+        "baggage",
         "connection",
         "expect",
         "keep-alive",
