@@ -1,0 +1,65 @@
+"""Where a foreign server does not do what AWS documents: data, so that the tests themselves know no server by name.
+
+A row makes its test an expected failure, with exactly the named error. The expectation is strict: when a new version of
+the server mends the matter, the test fails and the row goes. No row may stand for a fault of our own client.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from s3func.errors import (
+    AccessDenied,
+    DeleteFailed,
+    InvalidRequest,
+    NotImplementedByStore,
+    PreconditionFailed,
+    ServerError,
+)
+from tests.interop.keys import HOSTILE_KEYS
+
+NOT_REFUSED = pytest.fail.Exception
+"""What `pytest.raises` fails with where the server did what it should have refused."""
+
+# (server, test, with the rest of its id where only that case differs) -> the error that the test meets, and why.
+DEVIATIONS: dict[tuple[str, str], tuple[type[BaseException], str]] = {
+    ("rgw", "test_replace_only_what_was_read"): (PreconditionFailed, "a quoted ETag in If-Match never matches"),
+    ("rgw", "test_delete_only_what_was_read"): (NOT_REFUSED, "DELETE ignores If-Match"),
+    ("swift", "test_replace_only_what_was_read"): (NotImplementedByStore, "PUT with If-Match is 501"),
+    ("swift", "test_nobody_is_refused"): (InvalidRequest, "an unsigned request is taken for one of Swift's own API"),
+    ("rclone", "test_a_copy_can_replace_the_metadata"): (AssertionError, "a copy keeps the metadata of its source"),
+    ("rclone", "test_a_wrong_clock_is_corrected[-2]"): (AccessDenied, "a late request is AccessDenied, not ...Skewed"),
+    ("rclone", "test_conditional_reads"): (NOT_REFUSED, "GET knows If-None-Match only"),
+    ("rclone", "test_create_only"): (NOT_REFUSED, "PUT ignores If-None-Match"),
+    ("rclone", "test_delete_only_what_was_read"): (NOT_REFUSED, "DELETE ignores If-Match"),
+    ("rclone", "test_deleting_a_prefix"): (ServerError, "a file and a folder of the same name cannot be"),
+    ("rclone", "test_nobody_is_refused"): (InvalidRequest, "an unsigned request is UnsupportedAlgorithm"),
+    ("rclone", "test_odd_keys_are_listed_as_versions"): (NotImplementedByStore, "no versions"),
+    ("rclone", "test_replace_only_what_was_read"): (NOT_REFUSED, "PUT ignores If-Match"),
+    ("rclone", "test_versions_are_kept"): (NotImplementedByStore, "no versions"),
+    ("moto", "test_a_presigned_url_is_for_one_thing"): (AssertionError, "verifies no signature"),
+    ("moto", "test_nobody_is_refused"): (NOT_REFUSED, "verifies no signature"),
+    ("moto", "test_odd_keys_are_deleted_together"): (DeleteFailed, "answers with a bare CR, which XML reads as LF"),
+    ("moto", "test_odd_keys_are_listed_as_versions"): (AssertionError, "no encoding-type for versions, CR becomes LF"),
+    ("moto", "test_versions_are_kept"): (AssertionError, "delete markers are listed behind all versions"),
+    ("moto", "test_wrong_credentials_are_told"): (NOT_REFUSED, "verifies no signature"),
+}
+
+# Keys that a server refuses, and keys that it stores under another name.
+REFUSED_KEYS: dict[str, frozenset[str]] = {
+    "rclone": frozenset(
+        key
+        for key in HOSTILE_KEYS
+        if {"", ".", ".."} & set(key.rstrip("/").split("/")) or max(len(part.encode()) for part in key.split("/")) > 255
+    ),
+    "moto": frozenset(key for key in HOSTILE_KEYS if "\n" in key),
+}
+ALTERED_KEYS: dict[str, frozenset[str]] = {
+    "rclone": frozenset(key for key in HOSTILE_KEYS if key.endswith("/")),
+}
+
+
+def usable_keys(server: str) -> list[str]:
+    """The hostile keys that a server can have."""
+    lost = REFUSED_KEYS.get(server, frozenset()) | ALTERED_KEYS.get(server, frozenset())
+    return [key for key in HOSTILE_KEYS if key not in lost]
