@@ -39,7 +39,7 @@ KEY_LENGTH_MAX = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectAttributes:
-    """What a writer says about an object, kept as given and never looked into.
+    """What a writer says about an object, kept as given and never looked into; all of it valid Unicode.
 
     headers: the content headers to return, lower-case names (content-type, cache-control, content-disposition,
     content-encoding, content-language, expires, x-amz-storage-class, …). metadata: user metadata, lower-case names

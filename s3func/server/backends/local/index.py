@@ -1,8 +1,7 @@
 """The index of a local store: buckets, objects and where their bodies are, in one SQLite database.
 
-Every change is a function that runs inside a transaction on the one writing connection. Changes that wait for it at the
-same time share a transaction, each behind a savepoint of its own, so that many writers wait for the disk together.
-Readers have connections of their own, never wait for a writer, and see whole transactions only.
+Every change is a function that runs inside a transaction on the one writing connection, see transactions.py. Readers
+have connections of their own, never wait for a writer, and see whole transactions only.
 
 Keys are BLOBs in UTF-8: SQLite compares those with memcmp, which is S3's order. A body is a row of its own, with a
 count of the objects that share it: small ones are in the row, the others in a blob file that the row names.
@@ -12,17 +11,17 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
-from typing import Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
+
+import orjson
 
 from s3func.clock import Clock
-from s3func.errors import BucketNotEmpty, NoSuchBucket, NoSuchKey, ServerError, ServiceError, service_error
+from s3func.errors import BucketNotEmpty, NoSuchBucket, NoSuchKey, ServiceError, service_error
 from s3func.server.backend import (
     BucketInfo,
     Deleted,
@@ -36,8 +35,7 @@ from s3func.server.backend import (
 )
 from s3func.server.backends.listing import list_slice
 from s3func.server.backends.local.directory import Durability
-
-T = TypeVar("T")
+from s3func.server.backends.local.transactions import Transactions
 
 SCHEMA_VERSION = 1
 
@@ -47,14 +45,12 @@ CREATE TABLE buckets (
 );
 CREATE TABLE objects (
     bucket INTEGER NOT NULL, key BLOB NOT NULL, size INTEGER NOT NULL, etag TEXT NOT NULL, last_modified REAL NOT NULL,
-    attributes TEXT NOT NULL, body INTEGER NOT NULL, PRIMARY KEY (bucket, key)
+    attributes BLOB NOT NULL, body INTEGER NOT NULL, PRIMARY KEY (bucket, key)
 ) WITHOUT ROWID;
 CREATE TABLE bodies (id INTEGER PRIMARY KEY, refs INTEGER NOT NULL, blob TEXT, data BLOB);
 CREATE UNIQUE INDEX bodies_blob ON bodies (blob) WHERE blob IS NOT NULL;
 PRAGMA user_version = 1;
 """
-
-_GET_BUCKET = "SELECT name, created, owner, region FROM buckets WHERE name = ?"
 
 _LIST_BUCKETS = "SELECT name, created, owner, region FROM buckets ORDER BY name"
 
@@ -101,17 +97,6 @@ class BodyGone(Exception):
     """The body that was to be shared has been deleted meanwhile."""
 
 
-class _Change(Generic[T]):
-    """A change that waits for its transaction, then holds its outcome."""
-
-    __slots__ = ("apply", "error", "result")
-
-    def __init__(self, apply: Callable[[sqlite3.Connection], T]) -> None:
-        self.apply: Callable[[sqlite3.Connection], T] | None = apply
-        self.result: T | None = None
-        self.error: BaseException | None = None
-
-
 class Index:
     """The database. Methods that change it return only after the change is as durable as the store promises."""
 
@@ -120,17 +105,17 @@ class Index:
         self._clock = clock
         self._synchronous = "FULL" if durability == "disk" else "NORMAL"
         self._closed = False
-        self._waiting: deque[_Change[Any]] = deque()
-        self._lock = Lock()
         self._readers: deque[sqlite3.Connection] = deque()
-        self._writer = self._connect()
+        writer = self._connect()
+        self._transactions = Transactions(writer)
         try:
-            if self._writer.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            if writer.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                 raise OSError(f"path: SQLite cannot use a write-ahead log in {str(path.parent)!r}")
-            self._create_schema()
-            newest = self._writer.execute("SELECT max(id) FROM bodies").fetchone()[0]
+            _create_schema(writer)
+            newest = writer.execute("SELECT max(id) FROM bodies").fetchone()[0]
+            self._load_buckets()
         except BaseException:
-            self._writer.close()
+            writer.close()
             raise
         # Never given twice while the store is open, so that a copy in progress cannot mistake a new body for its own.
         self._body_ids = itertools.count((newest or 0) + 1)
@@ -146,7 +131,7 @@ class Index:
                 raise service_error(code, "The bucket exists already.", bucket=bucket)
             db.execute("INSERT INTO buckets VALUES (NULL, ?, ?, ?, ?)", (bucket, info.created, owner, region))
 
-        self._transact(change)
+        self._transactions.run(change, self._load_buckets)
         return info
 
     def delete_bucket(self, bucket: str) -> None:
@@ -158,20 +143,20 @@ class Index:
                 raise BucketNotEmpty("The bucket you tried to delete is not empty.", bucket=bucket)
             db.execute("DELETE FROM buckets WHERE id = ?", (bucket_id,))
 
-        self._transact(change)
+        self._transactions.run(change, self._load_buckets)
 
     def get_bucket(self, bucket: str) -> BucketInfo:
         """One bucket's record."""
-        with self._reading() as db:
-            row = db.execute(_GET_BUCKET, (bucket,)).fetchone()
-        if row is None:
+        self._check_open()
+        info = self._buckets.get(bucket)
+        if info is None:
             raise _no_such_bucket(bucket)
-        return BucketInfo(*row)
+        return info
 
     def list_buckets(self) -> list[BucketInfo]:
         """All buckets, by name."""
-        with self._reading() as db:
-            return [BucketInfo(*row) for row in db.execute(_LIST_BUCKETS)]
+        self._check_open()
+        return list(self._buckets.values())
 
     def head(self, bucket: str, key: str) -> StoredObject:
         """The record of an object."""
@@ -207,7 +192,7 @@ class Index:
             )
             return _stored(encoded, new.size, new.etag, last_modified, attributes), unused
 
-        return self._transact(change)
+        return self._transactions.run(change)
 
     def delete(self, bucket: str, deletions: Sequence[Deletion]) -> tuple[list[Deleted | ServiceError], list[str]]:
         """Delete what the guards allow; also return the blobs that nothing refers to any more."""
@@ -238,7 +223,7 @@ class Index:
                         unused.append(blob)
             return results, unused
 
-        return self._transact(change)
+        return self._transactions.run(change)
 
     def list_objects(self, bucket: str, prefix: str, delimiter: str, start_after: str, limit: int) -> ListSlice:
         """One page."""
@@ -257,14 +242,15 @@ class Index:
 
     def blobs(self) -> Iterator[str]:
         """The name of every blob that is in use, in order; read before anybody else uses the index."""
-        for (blob,) in self._writer.execute("SELECT blob FROM bodies WHERE blob IS NOT NULL ORDER BY blob"):
+        for (blob,) in self._transactions.connection.execute(
+            "SELECT blob FROM bodies WHERE blob IS NOT NULL ORDER BY blob"
+        ):
             yield blob
 
     def close(self) -> None:
         """Close every connection; those in use are closed when they are given back."""
-        with self._lock:
-            self._closed = True
-            self._writer.close()
+        self._closed = True
+        self._transactions.close()
         while self._readers:
             self._readers.popleft().close()
 
@@ -276,21 +262,21 @@ class Index:
         connection.execute("PRAGMA fullfsync = 1")
         return connection
 
-    def _create_schema(self) -> None:
-        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
-        if version == SCHEMA_VERSION:
-            return
-        if version != 0:
-            raise ValueError(f"path: the index has version {version}, this server knows {SCHEMA_VERSION}")
-        self._writer.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("the store is closed")
+
+    def _load_buckets(self) -> None:
+        # A copy of the whole table for those who only read: replaced before a change of it returns, never changed.
+        rows = self._transactions.connection.execute(_LIST_BUCKETS)
+        self._buckets = {row[0]: BucketInfo(*row) for row in rows}
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = self._readers.pop()
         except IndexError:
-            if self._closed:
-                raise ValueError("the store is closed") from None
+            self._check_open()
             connection = self._connect()
         try:
             yield connection
@@ -316,56 +302,13 @@ class Index:
             raise BodyGone
         return body.id
 
-    def _transact(self, apply: Callable[[sqlite3.Connection], T]) -> T:
-        """Run the change in a transaction, together with the changes of the other threads that wait."""
-        change = _Change(apply)
-        self._waiting.append(change)
-        with self._lock:
-            # Whoever held the lock before may have run this change with its own.
-            if change.apply is not None:
-                if self._closed:
-                    raise ValueError("the store is closed")
-                self._run([self._waiting.popleft() for _ in range(len(self._waiting))])
-        if change.error is not None:
-            raise change.error
-        return cast("T", change.result)
 
-    def _run(self, changes: list[_Change[Any]]) -> None:
-        db = self._writer
-        committing = False
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            for change in changes:
-                _apply(db, change)
-            committing = True
-            db.execute("COMMIT")
-        except BaseException as error:
-            rolled_back = db.in_transaction
-            if rolled_back:
-                db.execute("ROLLBACK")
-            if rolled_back or not committing or isinstance(error, sqlite3.Error):
-                for change in changes:
-                    change.error = ServerError(f"The index could not be written: {error}")
-                    change.error.__cause__ = error
-            if not isinstance(error, sqlite3.Error):
-                # Ctrl-C, in the thread that happened to run the others' changes, too.
-                raise
-        finally:
-            for change in changes:
-                change.apply = None
-
-
-def _apply(db: sqlite3.Connection, change: _Change[Any]) -> None:
-    assert change.apply is not None
-    db.execute("SAVEPOINT change")
-    try:
-        change.result = change.apply(db)
-    except sqlite3.Error:
-        raise
-    except Exception as error:  # noqa: BLE001 -- it belongs to the thread that asked for this change
-        change.error = error
-        db.execute("ROLLBACK TO change")
-    db.execute("RELEASE change")
+def _create_schema(db: sqlite3.Connection) -> None:
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+    elif version != SCHEMA_VERSION:
+        raise ValueError(f"path: the index has version {version}, this server knows {SCHEMA_VERSION}")
 
 
 def _bucket_id(db: sqlite3.Connection, bucket: str) -> int:
@@ -401,16 +344,14 @@ def _release(db: sqlite3.Connection, body_id: int | None, refs: int, blob: str |
     return blob
 
 
-def _pack(attributes: ObjectAttributes) -> str:
-    """Only what is set, so that what a plain object costs is two characters."""
+def _pack(attributes: ObjectAttributes) -> bytes:
+    """Only what is set, so that what a plain object costs is two bytes."""
     fields = {name: value for name in _ATTRIBUTES if (value := getattr(attributes, name))}
-    return _ENCODE({name: value if name == "owner" else dict(value) for name, value in fields.items()})
+    return orjson.dumps(fields, default=dict)
 
 
-def _stored(key: bytes, size: int, etag: str, last_modified: float, attributes: str) -> StoredObject:
-    return StoredObject(key=key.decode(), size=size, etag=etag, last_modified=last_modified, **json.loads(attributes))
+def _stored(key: bytes, size: int, etag: str, last_modified: float, attributes: bytes) -> StoredObject:
+    return StoredObject(key=key.decode(), size=size, etag=etag, last_modified=last_modified, **orjson.loads(attributes))
 
 
 _ATTRIBUTES = tuple(field.name for field in dataclasses.fields(ObjectAttributes))
-
-_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
