@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from importlib.metadata import version
 
 import click
 
+from s3func import __version__
 from s3func.errors import S3FuncError
 
 COMMANDS = {
@@ -20,6 +20,7 @@ COMMANDS = {
     "serve": "s3func.cli.serve:serve",
 }
 
+WRONG_USAGE = 2
 INTERRUPTED = 130
 
 
@@ -41,7 +42,7 @@ class CommandTable(click.Group):
 
 
 @click.group(cls=CommandTable, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(version("s3func"), prog_name="s3func", message="%(prog)s %(version)s")
+@click.version_option(__version__, prog_name="s3func", message="%(prog)s %(version)s")
 def s3func() -> None:
     """S3 without boto: a local server for it, and a demonstration of the client."""
 
@@ -61,4 +62,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except S3FuncError as error:
         click.echo(f"s3func: {type(error).__name__}: {error}", err=True)
         return 1
+    except ImportError as error:
+        # The listener says which extra it needs. A module that cannot be found has a name, and is a mistake of ours.
+        if error.name is not None:
+            raise
+        click.echo(f"s3func: {error}", err=True)
+        return WRONG_USAGE
     return status if isinstance(status, int) else 0

@@ -40,7 +40,7 @@ def parse_size(text: str) -> int:
 
 
 class Outcome(NamedTuple):
-    """What one step did: a sentence, and for bulk work how many objects and bytes went over the wire in which time."""
+    """What one step did: a sentence, and for bulk work how many objects and bytes in which time (0: not counted)."""
 
     text: str
     objects: int = 0
@@ -52,8 +52,9 @@ class Outcome(NamedTuple):
         """The right-hand columns, empty where nothing was measured."""
         if not self.seconds:
             return ""
-        rate = f"{size_text(self.size / self.seconds):>11}/s" if self.size else ""
-        return f"{self.seconds:6.2f} s {self.objects / self.seconds:7,.0f}/s {rate}"
+        pace = f"{self.objects / self.seconds:,.0f}/s" if self.objects else ""
+        rate = f"{size_text(self.size / self.seconds)}/s" if self.size else ""
+        return f"{self.seconds:6.2f} s {pace:>9} {rate:>13}"
 
 
 def show(text: str = "") -> None:
@@ -77,8 +78,8 @@ def progress(label: str, total: int, unit: str = "B") -> Any:
         total=total,
         desc=f"          {label}",
         unit=unit,
-        unit_scale=True,
-        unit_divisor=1024 if unit == "B" else 1000,
+        unit_scale=unit == "B",
+        unit_divisor=1024,
         leave=False,
         dynamic_ncols=True,
         file=sys.stderr,

@@ -1,0 +1,206 @@
+"""`s3func serve`: the S3 server on a port, until SIGINT or SIGTERM, which end it with exit code 0.
+
+stdout gets one line, the endpoint, once requests are answered; what is for a reader goes to stderr. A secret that was
+given is never printed; one that was made up here is printed once, because nobody else knows it. Nothing lets strangers
+in by default: the address is loopback, requests must be signed, and `--no-auth` is refused where others can connect.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shlex
+import string
+from collections.abc import Callable
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from s3func import __version__
+
+if TYPE_CHECKING:
+    from s3func.server import S3App
+
+DEFAULT_LISTEN = "127.0.0.1:10001"
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 takes a free one. assumed: no host was given."""
+
+    host: str
+    port: int
+    assumed: bool
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def seen_from_here(self, url: str) -> str:
+        """The URL for a client on this machine: "every interface" is no address to connect to."""
+        for wildcard, loopback in (("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104 -- replaced, not bound
+            url = url.replace(f"//{wildcard}:", f"//{loopback}:")
+        return url
+
+
+class KeyPair(NamedTuple):
+    """What clients must sign with. made_up: nobody else knows it yet."""
+
+    access_key_id: str
+    secret_access_key: str
+    made_up: bool
+
+    def __repr__(self) -> str:
+        return f"KeyPair({self.access_key_id!r})"
+
+
+def parse_listen(text: str) -> Address:
+    """Read "HOST:PORT", "[IPv6]:PORT", ":PORT" or "PORT"; without a host it is loopback. ValueError otherwise."""
+    host, _, port = text.strip().rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{text!r}: an IPv6 address is written in brackets, such as [::1]:10001")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"{text!r} is not HOST:PORT with a port from 0 to 65535")
+    return Address(host or "127.0.0.1", int(port), not host)
+
+
+def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
+    try:
+        return parse_listen(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+@click.command()
+@click.option(
+    "--path",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep buckets and objects in this directory. Without it they live in memory and end with the server.",
+)
+@click.option(
+    "--listen",
+    "address",
+    default=DEFAULT_LISTEN,
+    show_default=True,
+    metavar="HOST:PORT",
+    callback=_listen,
+    help="Without HOST it is 127.0.0.1; port 0 takes a free one.",
+)
+@click.option("--access-key-id", envvar="S3FUNC_ACCESS_KEY_ID", show_envvar=True, metavar="ID", help="Who may sign.")
+@click.option(
+    "--secret-access-key",
+    envvar="S3FUNC_SECRET_ACCESS_KEY",
+    show_envvar=True,
+    metavar="SECRET",
+    help="The secret of that key. Without a pair, one is made up for this run and shown once.",
+)
+@click.option("--region", default="us-east-1", show_default=True, help="What clients must sign for.")
+@click.option("--no-auth", is_flag=True, help="Let in unsigned requests; on loopback only.")
+@click.option("--debug", is_flag=True, help="Log every request: method, path, status, time.")
+def serve(
+    path: Path | None,
+    address: Address,
+    access_key_id: str | None,
+    secret_access_key: str | None,
+    region: str,
+    no_auth: bool,
+    debug: bool,
+) -> None:
+    """Serve S3 on a port, until interrupted.
+
+    Prints the endpoint on stdout when it is ready, and how to connect on stderr.
+    """
+    if no_auth and not address.is_loopback:
+        raise click.UsageError(f"--no-auth would let everybody who can reach {address.host} in; use a loopback address")
+    if no_auth and (access_key_id or secret_access_key):
+        raise click.UsageError("--no-auth and keys exclude each other")
+    keys = _keys(access_key_id, secret_access_key)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    if debug:
+        logging.getLogger("s3func").setLevel(logging.DEBUG)
+
+    def ready(url: str) -> None:
+        endpoint = address.seen_from_here(url)
+        click.echo(endpoint)
+        click.echo(_instructions(endpoint, path, address, keys, region, no_auth=no_auth), err=True)
+
+    _run(_app(path, keys, region, no_auth=no_auth), address, ready)
+    click.echo("s3func: stopped", err=True)
+
+
+def _keys(access_key_id: str | None, secret_access_key: str | None) -> KeyPair:
+    if access_key_id and secret_access_key:
+        return KeyPair(access_key_id, secret_access_key, made_up=False)
+    if access_key_id or secret_access_key:
+        missing = "--secret-access-key" if access_key_id else "--access-key-id"
+        raise click.UsageError(f"half a key pair: {missing} is missing")
+    letters = string.ascii_uppercase + string.digits
+    return KeyPair(
+        "".join(secrets.choice(letters) for _ in range(20)),
+        "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(40)),
+        made_up=True,
+    )
+
+
+def _app(path: Path | None, keys: KeyPair, region: str, *, no_auth: bool) -> S3App:
+    from s3func.server import LocalBackend, MemoryBackend, S3App
+
+    try:
+        backend = MemoryBackend() if path is None else LocalBackend(path)
+    except (ValueError, OSError) as error:
+        raise click.ClickException(f"--path {path}: {error}") from None
+    try:
+        return S3App(
+            backend,
+            access_key_id=keys.access_key_id,
+            secret_access_key=keys.secret_access_key,
+            region=region,
+            no_auth=no_auth,
+        )
+    except ValueError as error:
+        backend.close()
+        raise click.UsageError(str(error)) from None
+
+
+def _run(app: S3App, address: Address, ready: Callable[[str], None]) -> None:
+    from s3func.server import serve as listen
+
+    try:
+        listen(app, address.host, address.port, ready=ready)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise click.ClickException(f"cannot listen on {address.host}:{address.port}: {reason}") from None
+
+
+def _instructions(
+    endpoint: str, path: Path | None, address: Address, keys: KeyPair, region: str, *, no_auth: bool
+) -> str:
+    where = "memory, and end with the server" if path is None else str(path.absolute())
+    lines = [f"s3func {__version__} serves S3; the objects are in {where}"]
+    if address.assumed:
+        lines.append(
+            f"Only this machine can connect; --listen 0.0.0.0:{endpoint.rpartition(':')[2]} opens it to others."
+        )
+    elif not address.is_loopback:
+        lines.append("Warning: other machines can connect, and nothing is encrypted: put a TLS proxy in front.")
+    lines += [
+        "For clients (AWS CLI, boto3, s3func):",
+        "",
+        f"export AWS_ENDPOINT_URL_S3={endpoint} AWS_REGION={region} AWS_DEFAULT_REGION={region}",
+    ]
+    if no_auth:
+        lines.append("export AWS_ACCESS_KEY_ID=anybody AWS_SECRET_ACCESS_KEY=anything")
+    elif keys.made_up:
+        secret = f"AWS_SECRET_ACCESS_KEY={keys.secret_access_key}"
+        lines.append(f"export AWS_ACCESS_KEY_ID={keys.access_key_id} {secret}  # of this run")
+    else:
+        lines.append(f"export AWS_ACCESS_KEY_ID={shlex.quote(keys.access_key_id)}  # and the secret that you gave")
+    return "\n".join([*lines, ""])

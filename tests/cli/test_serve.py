@@ -1,0 +1,268 @@
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+from botocore.config import Config  # type: ignore[import-untyped]
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+
+from s3func import S3Session
+from s3func.cli.serve import KeyPair, parse_listen
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Start = Callable[..., "subprocess.Popen[str]"]
+SECONDS = 30
+
+
+def endpoint_of(process: subprocess.Popen[str]) -> str:
+    """The line that says that the server is ready."""
+    assert process.stdout is not None
+    url = process.stdout.readline().strip()
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+", url), (url, process.poll())
+    return url
+
+
+def stopped(process: subprocess.Popen[str], by: signal.Signals) -> str:
+    """End the server with a signal; the exit code has to be 0. Returns what it wrote to stderr."""
+    process.send_signal(by)
+    out, err = process.communicate(timeout=SECONDS)
+    assert (0, "") == (process.returncode, out), err
+    return err
+
+
+def client(url: str, access_key_id: str, secret_access_key: str, region: str = "us-east-1") -> Any:
+    """boto3, which shares no code with us."""
+    return boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=access_key_id,
+        aws_secret_access_key=secret_access_key,
+        region_name=region,
+        config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 1}),
+    )
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_boto3_works_and_a_signal_ends_it_well(start: Start, tmp_path: Path, by: signal.Signals) -> None:
+    """A foreign client stores and reads an object with the given keys; SIGINT and SIGTERM end the server with 0."""
+    process = start(
+        *("serve", "--listen", "127.0.0.1:0", "--path", str(tmp_path / "store"), "--region", "eu-west-3"),
+        *("--access-key-id", "AKIDGIVEN", "--secret-access-key", "the-given-secret"),
+    )
+    url = endpoint_of(process)
+    with closing(client(url, "AKIDGIVEN", "the-given-secret", "eu-west-3")) as s3:
+        s3.create_bucket(Bucket="b-1", CreateBucketConfiguration={"LocationConstraint": "eu-west-3"})
+        s3.put_object(Bucket="b-1", Key="a//b", Body=b"from boto3", Metadata={"source": "sensor-1"})
+        answer = s3.get_object(Bucket="b-1", Key="a//b")
+        assert (b"from boto3", {"source": "sensor-1"}) == (answer["Body"].read(), answer["Metadata"])
+    stranger = client(url, "AKIDGIVEN", "another-secret", "eu-west-3")
+    with closing(stranger), pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        stranger.list_buckets()
+
+    said = stopped(process, by)
+    assert "the-given-secret" not in said
+    assert f"export AWS_ENDPOINT_URL_S3={url} AWS_REGION=eu-west-3 AWS_DEFAULT_REGION=eu-west-3" in said
+    assert "export AWS_ACCESS_KEY_ID=AKIDGIVEN" in said
+    assert said.endswith("s3func: stopped\n")
+
+
+def test_pasted_lines_are_all_a_client_needs(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without keys a pair is made up, printed once, and what is printed is enough for boto3 and for us."""
+    process = start("serve", "--listen", ":0")
+    url = endpoint_of(process)
+    assert process.stderr is not None
+    lines: list[str] = []
+    while "AWS_SECRET_ACCESS_KEY" not in (lines[-1] if lines else ""):
+        lines.append(process.stderr.readline())
+    pasted = dict(re.findall(r"(AWS_\w+)=(\S+)", "".join(line for line in lines if line.startswith("export "))))
+    assert url == pasted["AWS_ENDPOINT_URL_S3"]
+    assert any("Only this machine can connect" in line for line in lines)
+    for name, value in pasted.items():
+        monkeypatch.setenv(name, value)
+
+    with S3Session(bucket="pasted") as session:
+        session.create_bucket()
+        session.put_object("key", b"from us")
+    with closing(boto3.client("s3")) as s3:
+        assert b"from us" == s3.get_object(Bucket="pasted", Key="key")["Body"].read()
+
+    rest = stopped(process, signal.SIGTERM)
+    assert 1 == "".join([*lines, rest]).count(pasted["AWS_SECRET_ACCESS_KEY"])
+
+
+def test_made_up_keys_differ_from_run_to_run(start: Start) -> None:
+    """Nobody can know the pair of a server that made it up."""
+    seen = set()
+    for _ in range(2):
+        process = start("serve", "--listen", "127.0.0.1:0")
+        endpoint_of(process)
+        seen.add(re.search(r"AWS_SECRET_ACCESS_KEY=(\w{40})", stopped(process, signal.SIGTERM))[1])  # type: ignore[index]
+    assert 2 == len(seen)
+
+
+def test_keys_may_come_from_the_environment(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret in the environment is in no list of processes, and is not printed."""
+    monkeypatch.setenv("S3FUNC_ACCESS_KEY_ID", "from-env")
+    monkeypatch.setenv("S3FUNC_SECRET_ACCESS_KEY", "secret-from-env")
+    process = start("serve", "--listen", "127.0.0.1:0")
+    with S3Session("from-env", "secret-from-env", "b-1", endpoint_of(process)) as session:
+        session.create_bucket()
+        assert ["b-1"] == [bucket.name for bucket in session.list_buckets()]
+    assert "secret-from-env" not in stopped(process, signal.SIGTERM)
+
+
+def test_objects_in_a_directory_outlive_the_server(start: Start, tmp_path: Path) -> None:
+    """With --path, a server that comes after another one on the same directory has its objects."""
+    keys = ("--access-key-id", "id", "--secret-access-key", "secret", "--path", str(tmp_path / "store"))
+    process = start("serve", "--listen", "127.0.0.1:0", *keys)
+    with S3Session("id", "secret", "kept", endpoint_of(process)) as session:
+        session.create_bucket()
+        session.put_object("key", b"kept")
+    stopped(process, signal.SIGTERM)
+    process = start("serve", "--listen", "127.0.0.1:0", *keys)
+    with S3Session("id", "secret", "kept", endpoint_of(process)) as session:
+        assert b"kept" == session.get_object("key").data
+    stopped(process, signal.SIGINT)
+
+
+def test_no_auth_lets_everybody_in_and_auth_nobody(start: Start) -> None:
+    """An unsigned request is answered with --no-auth, and refused with 403 otherwise."""
+    open_door = start("serve", "--listen", "127.0.0.1:0", "--no-auth")
+    with urllib.request.urlopen(f"{endpoint_of(open_door)}/", timeout=SECONDS) as answer:
+        assert b"<ListAllMyBucketsResult" in answer.read()
+    stopped(open_door, signal.SIGTERM)
+
+    closed = start("serve", "--listen", "127.0.0.1:0")
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(f"{endpoint_of(closed)}/", timeout=SECONDS)
+    with refusal.value:
+        assert 403 == refusal.value.code
+    stopped(closed, signal.SIGTERM)
+
+
+def test_debug_logs_requests_without_their_queries(start: Start) -> None:
+    """--debug writes a line per request, with method, path and status, and never what was signed."""
+    process = start(
+        *("serve", "--listen", "127.0.0.1:0", "--debug"),
+        *("--access-key-id", "id", "--secret-access-key", "the-secret"),
+    )
+    with S3Session("id", "the-secret", "b-1", endpoint_of(process)) as session:
+        session.create_bucket()
+        session.put_object("key", b"x")
+        url = session.presigned_url("GET", "key")
+    with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+        assert b"x" == answer.read()
+    said = stopped(process, signal.SIGTERM)
+    assert re.search(r"DEBUG PUT /b-1/key 200", said)
+    assert re.search(r"DEBUG GET /b-1/key 200", said)
+    assert "X-Amz" not in said
+    assert "the-secret" not in said
+
+
+def test_an_unread_download_does_not_keep_it_alive(start: Start) -> None:
+    """A client that holds a connection and reads no more does not stop the server from ending well."""
+    process = start("serve", "--listen", "127.0.0.1:0", "--no-auth")
+    url = endpoint_of(process)
+    with S3Session(bucket="b-1", endpoint_url=url, anonymous=True) as session:
+        session.create_bucket()
+        session.put_object("large", bytes(20_000_000))
+        with session.get_object("large") as unread:
+            assert b"\0" == unread.read(1)
+            said = stopped(process, signal.SIGTERM)
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--listen", "0.0.0.0:0", "--no-auth"), "--no-auth would let everybody who can reach 0.0.0.0 in"),
+        (("--listen", "example.org:1", "--no-auth"), "--no-auth would let everybody who can reach example.org in"),
+        (("--listen", "127.0.0.1:0", "--access-key-id", "id"), "--secret-access-key is missing"),
+        (("--listen", "127.0.0.1:0", "--secret-access-key", "s3cret"), "--access-key-id is missing"),
+        (
+            ("--listen", "127.0.0.1:0", "--no-auth", "--access-key-id", "id", "--secret-access-key", "s3cret"),
+            "--no-auth and keys exclude each other",
+        ),
+        (("--listen", "127.0.0.1"), "is not HOST:PORT"),
+        (("--listen", "127.0.0.1:65536"), "is not HOST:PORT"),
+        (("--listen", "::1:80"), "in brackets"),
+        (("--listen", "127.0.0.1:0", "--region", "a/b"), "region"),
+    ],
+)
+def test_wrong_usage_is_refused_before_anything_listens(run: Run, arguments: tuple[str, ...], said: str) -> None:
+    """What would be unsafe or makes no sense ends with 2 and names the option; no secret is repeated."""
+    done = run("serve", *arguments)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert said in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+def test_a_directory_with_something_else_in_it_is_not_touched(run: Run, tmp_path: Path) -> None:
+    """--path on a directory that is no store ends with 1, and leaves it as it was."""
+    folder = tmp_path / "letters"
+    folder.mkdir()
+    (folder / "letter.txt").write_text("dear")
+    done = run("serve", "--listen", "127.0.0.1:0", "--path", str(folder))
+    assert (1, "") == (done.returncode, done.stdout)
+    assert "is not empty and not a store" in done.stderr
+    assert ["letter.txt"] == [path.name for path in folder.iterdir()]
+
+
+def test_a_store_that_is_open_and_a_port_that_is_taken_are_said(start: Start, run: Run, tmp_path: Path) -> None:
+    """A second server on the same store, or on the same port, ends with 1 and one line."""
+    process = start("serve", "--listen", "127.0.0.1:0", "--path", str(tmp_path / "store"))
+    address = endpoint_of(process).removeprefix("http://")
+    second = run("serve", "--listen", "127.0.0.1:0", "--path", str(tmp_path / "store"))
+    assert (1, 1) == (second.returncode, second.stderr.count("\n"))
+    assert "another server has this store open" in second.stderr
+    third = run("serve", "--listen", address)
+    assert (1, 1) == (third.returncode, third.stderr.count("\n"))
+    assert f"cannot listen on {address}" in third.stderr
+    stopped(process, signal.SIGTERM)
+
+
+def test_listening_on_every_interface_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address that others can reach is allowed with keys, with a warning, and is shown as one to connect to."""
+    from s3func.cli.serve import _instructions
+
+    address = parse_listen("0.0.0.0:80")
+    assert "http://127.0.0.1:80" == address.seen_from_here("http://0.0.0.0:80")
+    assert "http://[::1]:80" == parse_listen("[::]:80").seen_from_here("http://[::]:80")
+    said = _instructions("http://127.0.0.1:80", None, address, KeyPair("id", "s", made_up=False), "r", no_auth=False)
+    assert "other machines can connect" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "is_loopback"),
+    [
+        ("127.0.0.1:10001", "127.0.0.1", 10001, True),
+        (":10001", "127.0.0.1", 10001, True),
+        ("10001", "127.0.0.1", 10001, True),
+        ("localhost:0", "localhost", 0, True),
+        ("[::1]:80", "::1", 80, True),
+        ("127.1.2.3:80", "127.1.2.3", 80, True),
+        ("0.0.0.0:80", "0.0.0.0", 80, False),
+        ("[::]:80", "::", 80, False),
+        ("192.168.1.1:80", "192.168.1.1", 80, False),
+        ("localhost.example.org:80", "localhost.example.org", 80, False),
+        ("127.0.0.1.example.org:80", "127.0.0.1.example.org", 80, False),
+    ],
+)
+def test_addresses_are_read_and_judged(text: str, host: str, port: int, is_loopback: bool) -> None:
+    """A missing host is loopback, and no name passes for loopback because it looks like it."""
+    address = parse_listen(text)
+    assert (host, port, is_loopback) == (address.host, address.port, address.is_loopback)
+
+
+def test_a_key_pair_does_not_print_its_secret() -> None:
+    """The repr of a pair has the id only."""
+    assert "KeyPair('id')" == repr(KeyPair("id", "the-secret", made_up=True))
