@@ -12,6 +12,7 @@ Directories are 0700 and files 0600, whatever the umask says.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
@@ -62,11 +63,15 @@ class StoreDirectory:
 
     def create(self) -> BlobWriter:
         """Begin a body."""
-        return BlobWriter(self, self._tmp / secrets.token_hex(16))
+        return BlobWriter(self, secrets.token_hex(16))
 
-    def path(self, blob: str) -> Path:
+    def temporary_path(self, blob: str) -> str:
+        """Where a body is while it is written. Paths that every body needs are text: pathlib would double the cost."""
+        return f"{self._tmp}/{blob}"
+
+    def path(self, blob: str) -> str:
         """Where a finished body is."""
-        return self._blobs / blob[:2] / blob
+        return f"{self._blobs}/{blob[:2]}/{blob}"
 
     def open(self, blob: str) -> int:
         """Open a finished body for reading and return the descriptor; FileNotFoundError."""
@@ -79,7 +84,9 @@ class StoreDirectory:
     def discard(self, blob: str) -> None:
         """Remove a body that the index no longer names; an open reader keeps what it has."""
         try:
-            self.path(blob).unlink(missing_ok=True)
+            os.unlink(self.path(blob))
+        except FileNotFoundError:
+            pass
         except OSError:
             # Windows does not remove an open file: the next start collects it.
             self._leftovers = True
@@ -96,18 +103,16 @@ class StoreDirectory:
                 if file.name not in keep:
                     file.unlink()
 
-    def adopt(self, temporary: Path) -> str:
-        """Move a written body to its place and return its name; for `BlobWriter`."""
-        name = temporary.name
-        target = self.path(name)
+    def adopt(self, blob: str) -> None:
+        """Move a written body to its place; for `BlobWriter`."""
+        target = self.path(blob)
         try:
-            temporary.rename(target)
+            os.rename(self.temporary_path(blob), target)
         except FileNotFoundError:
-            target.parent.mkdir(0o700, exist_ok=True)
+            self._blobs.joinpath(blob[:2]).mkdir(0o700, exist_ok=True)
             self._sync_directory(self._blobs)
-            temporary.rename(target)
-        self._sync_directory(target.parent)
-        return name
+            os.rename(self.temporary_path(blob), target)
+        self._sync_directory(os.path.dirname(target))
 
     def close(self) -> None:
         """Let others open the store."""
@@ -117,7 +122,7 @@ class StoreDirectory:
             os.close(self._lock)
             self._lock = -1
 
-    def _sync_directory(self, directory: Path) -> None:
+    def _sync_directory(self, directory: str | Path) -> None:
         # Windows has no such call and keeps names safe by itself.
         if self.durability == "disk" and sys.platform != "win32":
             descriptor = os.open(directory, os.O_RDONLY)
@@ -130,12 +135,13 @@ class StoreDirectory:
 class BlobWriter:
     """A body being written to a temporary file."""
 
-    __slots__ = ("_descriptor", "_directory", "_temporary")
+    __slots__ = ("_descriptor", "_directory", "name")
 
-    def __init__(self, directory: StoreDirectory, temporary: Path) -> None:
+    def __init__(self, directory: StoreDirectory, name: str) -> None:
+        self.name = name
         self._directory = directory
-        self._temporary = temporary
-        self._descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
+        self._descriptor = os.open(directory.temporary_path(name), flags, 0o600)
 
     def write(self, block: bytes | bytearray | memoryview) -> None:
         """Append a block."""
@@ -148,12 +154,14 @@ class BlobWriter:
         if self._directory.durability == "disk":
             _sync_file(self._descriptor)
         self._close()
-        return self._directory.adopt(self._temporary)
+        self._directory.adopt(self.name)
+        return self.name
 
     def abort(self) -> None:
         """Remove what was written, unless it was finished."""
         self._close()
-        self._temporary.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._directory.temporary_path(self.name))
 
     def _close(self) -> None:
         if self._descriptor >= 0:
