@@ -93,7 +93,8 @@ def parse_http_date(text: str) -> datetime:
 
 def iso8601(epoch: float) -> str:
     """`2026-11-21T10:00:00.000Z`, the form of timestamps in S3's documents (milliseconds, rounded down)."""
-    milliseconds = int(epoch * 1000)
+    # To the microsecond first: from 2038 on, the float of a whole millisecond may lie a little below it.
+    milliseconds = int(round(epoch * 1000, 3))
     year, month, day, hour, minute, second = time.gmtime(milliseconds // 1000)[:6]
     return f"{year:04d}-{month:02d}-{day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds % 1000:03d}Z"
 
