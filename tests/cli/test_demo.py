@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import signal
 import subprocess
+import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,3 +188,34 @@ def test_refusal_fails_the_demo(
     """A typed error in a step is shown by its name, and is a failure."""
     monkeypatch.setattr(steps.Demonstration, "create_bucket", lambda self: self.session.head_bucket("missing"))
     assert "NotFound: 404" in fails(folder, capsys)
+
+
+def on_a_terminal(*arguments: str) -> str:
+    """What `s3func` writes when stdout and stderr are a terminal of 110 columns."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, 110))
+    printed = bytearray()
+    try:
+        with subprocess.Popen([sys.executable, "-m", "s3func", *arguments], stdout=theirs, stderr=theirs) as process:
+            os.close(theirs)
+            # On Linux reading a terminal that nobody writes to any more is an error, elsewhere it is the end.
+            with contextlib.suppress(OSError):
+                while block := os.read(ours, 65536):
+                    printed += block
+        assert 0 == process.returncode
+    finally:
+        os.close(ours)
+    return printed.decode()
+
+
+def test_a_terminal_gets_bars_and_colours(folder: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal each bulk step shows a bar while it runs; colours obey NO_COLOR."""
+    printed = on_a_terminal("demo", "--path", str(folder))
+    assert re.search(r"\r +put_object: +0%\|.*4\.", printed)
+    assert re.search(r"\r +get_object: +0%\|.*file/s", printed)
+    assert "\x1b[32mok\x1b[0m" in printed
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    printed = on_a_terminal("demo", "--path", str(folder))
+    assert "put_object: " in printed
+    assert "\x1b[3" not in printed
