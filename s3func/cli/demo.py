@@ -6,6 +6,7 @@ demonstration with exit code 1. Nothing is written outside of a temporary direct
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import signal
 import sys
@@ -59,17 +60,21 @@ def demo(path: Path | None, size_limit: int, keep: bool) -> int:
     material = from_python(size_limit) if path is None else from_directory(path, size_limit)
     if not material.files:
         raise click.UsageError(f"there is no readable file of at most {size_text(size_limit)} in {material.source}")
+    start = perf_counter()
     before = signal.signal(signal.SIGTERM, _terminated)
     store = Path(tempfile.mkdtemp(prefix="s3func-demo-"))
     try:
-        failed = _demonstrate(material, store, keep=keep)
+        steps = _demonstrate(material, store, keep=keep)
     finally:
         if not keep:
             shutil.rmtree(store)
         signal.signal(signal.SIGTERM, before)
+    if steps is not None:
+        rest = "" if keep else "; nothing is left on the disk"
+        show(f"\n{counted(steps, 'step')}, every one checked, {perf_counter() - start:.1f} s{rest}")
     if keep:
-        show(f"kept      s3func serve --path {store}")
-    return 1 if failed else 0
+        show(f"kept      s3func serve --path {shlex.quote(str(store))}")
+    return 1 if steps is None else 0
 
 
 def _terminated(signum: int, frame: FrameType | None) -> None:
@@ -77,8 +82,8 @@ def _terminated(signum: int, frame: FrameType | None) -> None:
     sys.exit(128 + signum)
 
 
-def _demonstrate(material: Material, store: Path, *, keep: bool) -> bool:
-    start = perf_counter()
+def _demonstrate(material: Material, store: Path, *, keep: bool) -> int | None:
+    """Run the steps and return how many there were; None when one failed."""
     # The store is temporary: nobody needs it after a power failure, so no write waits for the disk.
     backend = LocalBackend(store, durability="os")
     with server(backend) as running, running.session(BUCKET, create=False) as session:
@@ -93,12 +98,9 @@ def _demonstrate(material: Material, store: Path, *, keep: bool) -> bool:
                 show_step(verb, step())
             except (CheckFailed, S3FuncError, OSError) as reason:
                 show_failure(verb, f"{type(reason).__name__}: {reason}")
-                return True
+                return None
             steps += 1
-    show()
-    rest = "the objects are kept" if keep else "nothing is left on the disk"
-    show(f"{counted(steps, 'step')}, every one checked, {perf_counter() - start:.1f} s; {rest}")
-    return False
+    return steps
 
 
 def _described(material: Material) -> str:
