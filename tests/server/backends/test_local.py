@@ -265,6 +265,28 @@ class TestFiles:
         again.close()
         assert not (root / "unclean").exists()
 
+    def test_bodies_that_cannot_be_removed(
+        self, store: LocalBackend, open_store: OpenStore, root: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A body that the system does not remove, as Windows with an open one, is removed by the next start."""
+
+        def refuse(path: str) -> None:
+            raise PermissionError(path)
+
+        put(store, "key", body_of(LARGE))
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "unlink", refuse)
+            store.delete_object("bucket", "key")
+        assert 1 == len(files_of(root / "blobs"))
+        store.close()
+        again = open_store()
+        assert [] == files_of(root / "blobs")
+        put(again, "key", body_of(LARGE))
+        files_of(root / "blobs")[0].unlink()
+        again.delete_object("bucket", "key")
+        again.close()
+        assert not (root / "unclean").exists()
+
     def test_readers_without_pread(self, store: LocalBackend, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where the system cannot read at an offset, readers still get the bytes of theirs."""
         put(store, "key", body_of(LARGE))
