@@ -21,7 +21,7 @@ from benchmarks.sink import Sink, SinkUnavailable
 VERBS = ("put", "get", "head")
 SUBJECTS = (*VERBS, "cold", "list", "stream")
 FULL = Settings(rounds=5, call_seconds=0.4, warm_up_seconds=0.1, cold_starts=21, bulk_mib=512, processes=4, threads=8)
-QUICK = Settings(rounds=2, call_seconds=0.08, warm_up_seconds=0.03, cold_starts=3, bulk_mib=64, processes=0, threads=8)
+QUICK = Settings(rounds=1, call_seconds=0.15, warm_up_seconds=0.05, cold_starts=3, bulk_mib=64, processes=0, threads=8)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
