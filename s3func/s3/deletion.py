@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from s3func.errors import NotImplementedByStore, ServiceError
-from s3func.s3.headers import check_key
+from s3func.models import ObjectEntry
+from s3func.s3.headers import check_key, check_text
 from s3func.wire.s3xml import (
     DELETE_OBJECTS_MAX,
     DeletedObject,
@@ -18,7 +19,7 @@ from s3func.wire.s3xml import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from s3func.listing import ObjectListing
     from s3func.results import DeleteResult
@@ -26,21 +27,26 @@ if TYPE_CHECKING:
 Row = tuple[str, str | None]
 
 
-def checked_rows(keys: Iterable[str | Mapping[str, str]]) -> list[Row]:
+def checked_rows(keys: Iterable[str | Mapping[str, str] | ObjectEntry]) -> list[Row]:
     """(key, version_id) rows; all of them are checked before the first one is deleted."""
-    if isinstance(keys, str | Mapping):
+    if isinstance(keys, str | bytes | Mapping | ObjectEntry):
         raise TypeError("keys must be a list of keys, not one key")
+    if not isinstance(keys, Iterable):
+        raise TypeError(f"keys must be an iterable of keys, not {type(keys).__name__}")
     rows: list[Row] = []
     for item in keys:
-        if isinstance(item, Mapping):
+        version_id: object = None
+        key: object = item
+        if isinstance(item, ObjectEntry):
+            key, version_id = item.key, item.version_id
+        elif isinstance(item, Mapping):
             key = item.get("key", item.get("Key"))
             version_id = item.get("version_id", item.get("VersionId"))
-            if version_id is not None and not isinstance(version_id, str):
-                raise TypeError(f"keys has a version_id that is no str: {version_id!r}")
-        else:
-            key, version_id = item, None
-        check_key(key)
-        rows.append((key, version_id))  # type: ignore[arg-type]  # check_key refuses all but str
+        check_key(key, "a key in keys")
+        # An empty version would be left out of the document, and so delete the newest one.
+        if version_id is not None and not check_text("a version_id in keys", version_id):
+            raise ValueError("a version_id in keys is empty")
+        rows.append((key, version_id))  # type: ignore[arg-type]  # both were checked
     return rows
 
 

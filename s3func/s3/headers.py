@@ -17,28 +17,41 @@ from s3func.wire.encoding import encode_component, encode_path, http_date
 
 KEY_MAX_BYTES = 1024
 METADATA_MAX_BYTES = 2048
+TAGS_MAX = 10
+# What an HTTP date, with its four digits for the year, can say.
+_FIRST_SECOND, _AFTER_LAST_SECOND = -62_135_596_800, 253_402_300_800
 # The re module compiles and keeps these when they are first used.
 _HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SENDABLE = r"[\x20-\x7e]*"
+_SURROGATE = r"[\ud800-\udfff]"
 _DIRECT_VALUE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
 # Headers that the session, the signature or the connection sets itself.
 _RESERVED = frozenset({"authorization", "connection", "content-length", "host", "transfer-encoding"})
 _RESERVED_PREFIXES = ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token")
 
 
-def check_key(key: object) -> str:
-    """The key, percent-encoded once for the request line; TypeError or ValueError when it cannot be sent."""
+def check_key(key: object, name: str = "key") -> str:
+    """The key, percent-encoded once for the request line; TypeError or ValueError names the argument."""
     if not isinstance(key, str):
-        raise TypeError(f"key must be a str, not {type(key).__name__}")
+        raise TypeError(f"{name} must be a str, not {type(key).__name__}")
     if not key:
-        raise ValueError("key is empty: an empty key would address the bucket itself")
+        raise ValueError(f"{name} is empty: an empty key would address the bucket itself")
     try:
         # Four bytes is the most that one character takes, so short keys need no counting.
         if len(key) > KEY_MAX_BYTES // 4 and len(key.encode()) > KEY_MAX_BYTES:
-            raise ValueError(f"key is longer than {KEY_MAX_BYTES} UTF-8 bytes")
+            raise ValueError(f"{name} is longer than {KEY_MAX_BYTES} UTF-8 bytes")
         return encode_path(key)
     except UnicodeEncodeError:
-        raise ValueError("key has a lone surrogate, which no UTF-8 can carry") from None
+        raise ValueError(f"{name} has a lone surrogate, which no UTF-8 can carry") from None
+
+
+def check_text(name: str, value: object) -> str:
+    """A text that can stand in a query or a document; TypeError or ValueError names the argument."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    if re.search(_SURROGATE, value):
+        raise ValueError(f"{name} has a lone surrogate, which no UTF-8 can carry")
+    return value
 
 
 def header_value(name: str, value: object) -> str:
@@ -52,6 +65,8 @@ def header_value(name: str, value: object) -> str:
 
 def extra_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The caller's own headers, lower-case; those that the session sets itself are refused."""
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a mapping, not {type(headers).__name__}")
     checked = {}
     for name, value in headers.items():
         if not isinstance(name, str) or re.fullmatch(_HEADER_NAME, name) is None:
@@ -70,18 +85,22 @@ def etag_value(name: str, etag: object) -> str:
     text = header_value(name, etag).strip()
     if not text:
         raise ValueError(f"{name} is empty")
-    return text if text == "*" or text.startswith(('"', "W/")) else f'"{text}"'
+    if text.count('"') % 2 or ('"' in text and not text.startswith(('"', 'W/"'))):
+        raise ValueError(f"{name} is neither an ETag nor a list of quoted ETags: {text[:80]!r}")
+    return text if text == "*" or '"' in text else f'"{text}"'
 
 
 def time_value(name: str, moment: object) -> str:
     """An HTTP date of a datetime (naive ones are refused: nobody knows whose time they are) or of an epoch."""
     if isinstance(moment, datetime):
-        if moment.tzinfo is None:
+        if moment.utcoffset() is None:
             raise ValueError(f"{name} is a datetime without a time zone")
-        return http_date(moment.timestamp())
-    if isinstance(moment, int | float) and not isinstance(moment, bool):
-        return http_date(moment)
-    raise TypeError(f"{name} must be an aware datetime or seconds since the epoch, not {type(moment).__name__}")
+        moment = moment.timestamp()
+    if not isinstance(moment, int | float) or isinstance(moment, bool):
+        raise TypeError(f"{name} must be an aware datetime or seconds since the epoch, not {type(moment).__name__}")
+    if not _FIRST_SECOND <= moment < _AFTER_LAST_SECOND:
+        raise ValueError(f"{name} is no time between the years 1 and 9999")
+    return http_date(moment)
 
 
 def tagging_value(tagging: Mapping[str, str] | str) -> str:
@@ -90,12 +109,10 @@ def tagging_value(tagging: Mapping[str, str] | str) -> str:
         return header_value("tagging", tagging)
     if not isinstance(tagging, Mapping):
         raise TypeError(f"tagging must be a mapping or a str, not {type(tagging).__name__}")
-    pairs = []
-    for name, value in tagging.items():
-        if not isinstance(name, str) or not isinstance(value, str):
-            raise TypeError("tagging must map str to str")
-        pairs.append(f"{encode_component(name)}={encode_component(value)}")
-    return "&".join(pairs)
+    if len(tagging) > TAGS_MAX:
+        raise ValueError(f"tagging has {len(tagging)} tags; S3 keeps at most {TAGS_MAX}")
+    pairs = [(check_text("tagging", name), check_text("tagging", value)) for name, value in tagging.items()]
+    return "&".join([f"{encode_component(name)}={encode_component(value)}" for name, value in pairs])
 
 
 def metadata_headers(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -130,10 +147,19 @@ def _metadata_value(value: str) -> str:
 
 
 def query_pairs(query: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    """A caller's query mapping as pairs; None as a value means a bare name, as in `?acl`."""
+    """A caller's query mapping as pairs: str or int values, and None for a bare name, as in `?acl`."""
+    if query is None:
+        return []
+    if not isinstance(query, Mapping):
+        raise TypeError(f"query must be a mapping, not {type(query).__name__}")
     pairs = []
-    for name, value in (query or {}).items():
-        if not isinstance(name, str) or not name:
-            raise ValueError(f"query has a name that is no text: {name!r}")
-        pairs.append((name, "" if value is None else str(value)))
+    for name, value in query.items():
+        if not check_text("query", name):
+            raise ValueError("query has an empty name")
+        if value is None:
+            pairs.append((name, ""))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            pairs.append((name, str(value)))
+        else:
+            pairs.append((name, check_text(f"query[{name!r}]", value)))
     return pairs

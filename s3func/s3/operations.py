@@ -18,6 +18,7 @@ from s3func.message import Request, Response, UploadBody
 from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
 from s3func.s3.headers import (
     check_key,
+    check_text,
     etag_value,
     extra_headers,
     header_value,
@@ -26,7 +27,7 @@ from s3func.s3.headers import (
     tagging_value,
     time_value,
 )
-from s3func.wire.encoding import encode_path, encode_query
+from s3func.wire.encoding import encode_query
 from s3func.wire.sigv4 import EMPTY_SHA256
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 # Documents are read whole; the longest one there is (a page of 1,000 keys of 1,024 escaped bytes) stays below this.
 DOCUMENT_MAX = 64 * 1024 * 1024
+_PRESIGNING = frozenset(
+    f"x-amz-{name}"
+    for name in ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")
+)
 # Cheapest first.
 _VERIFIED = tuple(f"x-amz-checksum-{name}" for name in ("crc32", "sha1", "sha256", "crc64nvme", "crc32c"))
 
@@ -104,9 +109,9 @@ def object_headers(
         fields["x-amz-acl"] = header_value("acl", acl)
     if tagging is not None:
         fields["x-amz-tagging"] = tagging_value(tagging)
-    if metadata:
+    if metadata is not None:
         fields.update(metadata_headers(metadata))
-    if headers:
+    if headers is not None:
         fields.update(extra_headers(headers))
     return fields
 
@@ -169,7 +174,7 @@ def read_object(
         fields["if-modified-since"] = time_value("if_modified_since", if_modified_since)
     if if_unmodified_since is not None:
         fields["if-unmodified-since"] = time_value("if_unmodified_since", if_unmodified_since)
-    if headers:
+    if headers is not None:
         fields.update(extra_headers(headers))
     return Request(method, place.origin, place.prefix + check_key(key), version_query(version_id), fields)
 
@@ -178,9 +183,7 @@ def version_query(version_id: str | None, name: str = "version_id") -> str:
     """`versionId=…`, or nothing."""
     if version_id is None:
         return ""
-    if not isinstance(version_id, str):
-        raise TypeError(f"{name} must be a str, not {type(version_id).__name__}")
-    if not version_id:
+    if not check_text(name, version_id):
         raise ValueError(f"{name} is empty")
     return encode_query([("versionId", version_id)])
 
@@ -240,8 +243,7 @@ def copy_object(
     source_if_match: str | None,
 ) -> Request:
     """`fields` are the headers of the new object, which count only where a directive says REPLACE."""
-    check_key(source_key)
-    source = f"/{source_bucket}/{encode_path(source_key)}"
+    source = f"/{source_bucket}/{check_key(source_key, 'source_key')}"
     query = version_query(source_version_id, "source_version_id")
     fields["x-amz-copy-source"] = f"{source}?{query}" if query else source
     if source_if_match is not None:
@@ -250,7 +252,7 @@ def copy_object(
         fields["x-amz-metadata-directive"] = "REPLACE"
     if replace_tagging:
         fields["x-amz-tagging-directive"] = "REPLACE"
-    return bare("PUT", place, check_key(key), "", fields)
+    return bare("PUT", place, check_key(key, "dest_key"), "", fields)
 
 
 def parse_copy_object(_request: Request, response: Response) -> CopyResult:
@@ -318,7 +320,7 @@ def list_objects(
     if token is not None:
         pairs.append(("continuation-token", token))
     if start_after is not None:
-        pairs.append(("start-after", start_after))
+        pairs.append(("start-after", check_text("start_after", start_after)))
     return on_bucket("GET", place, encode_query(pairs))
 
 
@@ -340,7 +342,7 @@ def list_object_versions(
     """One page of all versions; https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html."""
     pairs = [("versions", ""), *_listing_pairs(prefix, delimiter, max_keys)]
     if key_marker is not None:
-        pairs.append(("key-marker", key_marker))
+        pairs.append(("key-marker", check_text("start_after", key_marker)))
     if version_id_marker:
         pairs.append(("version-id-marker", version_id_marker))
     return on_bucket("GET", place, encode_query(pairs))
@@ -357,9 +359,9 @@ def _listing_pairs(prefix: str | None, delimiter: str | None, max_keys: int | No
     # Without encoding-type=url one key with a control character makes a page that no XML parser can read.
     pairs = [("encoding-type", "url")]
     if prefix is not None:
-        pairs.append(("prefix", prefix))
+        pairs.append(("prefix", check_text("prefix", prefix)))
     if delimiter is not None:
-        pairs.append(("delimiter", delimiter))
+        pairs.append(("delimiter", check_text("delimiter", delimiter)))
     if max_keys is not None:
         pairs.append(("max-keys", str(max_keys)))
     return pairs
@@ -406,13 +408,34 @@ def free_request(
     if not isinstance(method, str) or not method.isascii() or not method.isalpha():
         raise ValueError(f"method is no HTTP method: {method!r}")
     encoded_query = encode_query(query_pairs(query))
-    fields = extra_headers(headers or {})
+    fields = {} if headers is None else extra_headers(headers)
     if key is None:
         request = on_bucket(method.upper(), place, encoded_query, fields)
     else:
         request = bare(method.upper(), place, check_key(key), encoded_query, fields)
     request.body = body
     request.headers["x-amz-content-sha256"] = payload_hash
+    return request
+
+
+def presigned(
+    method: str,
+    place: Place,
+    key: str | None,
+    version_id: str | None,
+    query: Mapping[str, Any] | None,
+    headers: Mapping[str, str] | None,
+) -> Request:
+    """The request that a presigned URL stands for; a browser sends the host and nothing else that could be foreseen."""
+    parameters = dict(query_pairs(query))
+    for name in parameters:
+        if name.lower() in _PRESIGNING:
+            raise ValueError(f"query must not set {name}: it is a part of the signature")
+    if version_id is not None:
+        version_query(version_id)
+        parameters["versionId"] = version_id
+    request = free_request(method, place, key, parameters, headers, b"", "")
+    del request.headers["x-amz-content-sha256"]
     return request
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-east-1"
 # In-process transports have no address; this one is path-style, and says that nothing leaves the machine.
 IN_PROCESS_URL = "http://localhost"
+_SECONDS_MAX = 1e9
 
 
 class Options:
@@ -44,7 +45,7 @@ class Options:
         given = [
             name
             for name, value in (
-                ("access_key_id", access_key_id or secret_access_key),
+                ("access_key_id", access_key_id or secret_access_key or session_token),
                 ("credentials", credentials),
                 ("anonymous", anonymous or None),
             )
@@ -52,6 +53,10 @@ class Options:
         ]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} exclude each other: who signs?")
+        if profile is not None and not isinstance(profile, str):
+            raise TypeError(f"profile must be a str, not {type(profile).__name__}")
+        if profile == "":
+            raise ValueError("profile is empty")
 
     def profile(self) -> Profile | None:
         """The profile, read when something needs it."""
@@ -64,14 +69,15 @@ class Options:
         if self._anonymous:
             return lambda: None
         if callable(self._credentials):
-            return self._credentials
+            return _checked(self._credentials)
         if self._credentials is not None:
             if not isinstance(self._credentials, Credentials):
                 raise TypeError("credentials must be Credentials or a callable that returns them")
             fixed = self._credentials
         else:
+            # An empty variable counts as unset.
             explicit = any(self._keys) or (
-                self._profile_name is None and self._environment.get("AWS_ACCESS_KEY_ID") is not None
+                self._profile_name is None and bool(self._environment.get("AWS_ACCESS_KEY_ID"))
             )
             fixed = resolve(
                 *self._keys,
@@ -94,7 +100,7 @@ class Options:
                 or environment.get("AWS_ENDPOINT_URL")
                 or self._setting("endpoint_url")
             )
-        return Endpoint(endpoint_url, region or DEFAULT_REGION, addressing_style)
+        return Endpoint(endpoint_url, DEFAULT_REGION if region is None else region, addressing_style)
 
     def _setting(self, name: str) -> str | None:
         profile = self.profile()
@@ -102,34 +108,32 @@ class Options:
 
     @staticmethod
     def timeouts(timeouts: Timeouts | None, connect: float | None, read: float | None) -> Timeouts:
-        """The limits in seconds; ValueError for one that is not positive."""
+        """The limits; ValueError for one that is not positive, None for infinity."""
         if timeouts is not None and not isinstance(timeouts, Timeouts):
             raise TypeError(f"timeouts must be Timeouts, not {type(timeouts).__name__}")
-        limits = timeouts or Timeouts()
+        given = timeouts or Timeouts()
+        limits = {name: _seconds(f"timeouts.{name}", value) for name, value in given._asdict().items()}
         if connect is not None:
-            limits = limits._replace(connect=connect)
+            limits["connect"] = _seconds("connect_timeout", connect)
         if read is not None:
-            limits = limits._replace(read=read)
-        for name, seconds in zip(limits._fields, limits, strict=True):
-            if seconds is None:
-                continue
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-                raise TypeError(f"timeouts.{name} must be a number of seconds, not {type(seconds).__name__}")
-            if not seconds > 0:
-                raise ValueError(f"timeouts.{name} must be more than 0 seconds, not {seconds}")
-        return limits
+            limits["read"] = _seconds("read_timeout", read)
+        return Timeouts(**limits)
 
     @classmethod
     def retry_policy(cls, retries: RetryPolicy | int | None, max_attempts: int | None) -> RetryPolicy:
         """The policy; a number means how many attempts."""
-        if retries is None:
-            retries = max_attempts
+        if max_attempts is not None:
+            if retries is not None:
+                raise ValueError("retries and max_attempts are two names of one argument: give one of them")
+            return RetryPolicy(attempts=cls.count("max_attempts", max_attempts))
         if retries is None:
             return RetryPolicy()
-        if isinstance(retries, RetryPolicy):
-            cls.count("retries.attempts", retries.attempts)
-            return retries
-        return RetryPolicy(attempts=cls.count("retries", retries))
+        if not isinstance(retries, RetryPolicy):
+            return RetryPolicy(attempts=cls.count("retries", retries))
+        cls.count("retries.attempts", retries.attempts)
+        for name, value in retries._asdict().items():
+            _number(f"retries.{name}", value)
+        return retries
 
     @staticmethod
     def count(name: str, value: object) -> int:
@@ -139,3 +143,36 @@ class Options:
         if value < 1:
             raise ValueError(f"{name} must be at least 1, not {value}")
         return value
+
+
+def _seconds(name: str, value: object) -> float | None:
+    """A limit in seconds; None, and infinity as well, is no limit."""
+    if value is None:
+        return None
+    seconds = _number(name, value)
+    if seconds == float("inf"):
+        return None
+    # More than 30 years is a mistake of the unit, and more than a kernel can count.
+    if not 0 < seconds <= _SECONDS_MAX:
+        raise ValueError(f"{name} must be more than 0 seconds and at most {_SECONDS_MAX:.0f}, not {seconds}")
+    return seconds
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not value >= 0:
+        raise ValueError(f"{name} must not be negative, but it is {value}")
+    return value
+
+
+def _checked(provider: Callable[[], Credentials]) -> CredentialsSource:
+    """What a caller's own function gives must be credentials: nothing is ever sent unsigned by mistake."""
+
+    def credentials() -> Credentials:
+        given = provider()
+        if not isinstance(given, Credentials):
+            raise TypeError(f"credentials must return Credentials, not {type(given).__name__}")
+        return given
+
+    return credentials

@@ -15,7 +15,7 @@ from s3func.listing import ObjectListing
 from s3func.s3 import operations
 from s3func.s3.auth import SigV4Authorizer, Skew
 from s3func.s3.config import check_bucket
-from s3func.s3.headers import check_key, extra_headers
+from s3func.s3.headers import check_key
 from s3func.s3.options import Options
 from s3func.s3.payload import CHECKSUMS, describe
 from s3func.session import Session
@@ -104,8 +104,10 @@ class S3Session(Session):
         if transport is None:
             from s3func.transport.pool import Pool
 
-            kept = max_connections if max_pool_connections is None else max_pool_connections
-            transport = Pool(limits, max_connections=options.count("max_connections", kept))
+            kept = options.count("max_connections", max_connections)
+            if max_pool_connections is not None:
+                kept = options.count("max_pool_connections", max_pool_connections)
+            transport = Pool(limits, max_connections=kept)
         self._clock = clock or SYSTEM_CLOCK
         self._client = Client(transport, policy, total_seconds=limits.total, clock=self._clock)
         self._skew = Skew()
@@ -132,12 +134,13 @@ class S3Session(Session):
         """Close the idle connections. The session may be used again; it then opens new ones."""
         self._client.close()
 
-    def _at(self, bucket: str | None) -> SigV4Authorizer:
+    def _at(self, bucket: str | None, argument: str = "bucket") -> SigV4Authorizer:
         """The authorizer of a bucket, which also knows its place; the session's own bucket for None."""
         name = self.bucket if bucket is None else bucket
         authorizer = self._authorizers.get(name)
         if authorizer is None or name is None:
-            authorizer = SigV4Authorizer(self._credentials, self._endpoint, check_bucket(name), self._clock, self._skew)
+            checked = check_bucket(name, argument)
+            authorizer = SigV4Authorizer(self._credentials, self._endpoint, checked, self._clock, self._skew)
             self._authorizers[name] = authorizer
         return authorizer
 
@@ -313,7 +316,7 @@ class S3Session(Session):
         given (S3's REPLACE). Tags likewise. storage_class and acl are the copy's own in both cases.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
-        authorizer = self._at(dest_bucket)
+        authorizer = self._at(dest_bucket, "dest_bucket")
         fields = operations.object_headers(
             metadata=metadata,
             content_type=content_type,
@@ -331,7 +334,7 @@ class S3Session(Session):
         request = operations.copy_object(
             authorizer.place,
             dest_key,
-            check_bucket(source_bucket if source_bucket is not None else self.bucket),
+            check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket"),
             source_key,
             source_version_id,
             fields,
@@ -505,12 +508,7 @@ class S3Session(Session):
         if not 1 <= expires <= EXPIRES_MAX_SECONDS:
             raise ValueError(f"expires must be 1 to {EXPIRES_MAX_SECONDS} seconds, not {expires}")
         authorizer = self._at(bucket)
-        parameters = dict(query or {})
-        if version_id is not None:
-            parameters["versionId"] = version_id
-        request = operations.free_request(method, authorizer.place, key, parameters, headers, b"", "")
-        # A browser sends the host and nothing else that could be foreseen.
-        request.headers = {"host": authorizer.place.host, **extra_headers(headers or {})}
+        request = operations.presigned(method, authorizer.place, key, version_id, query, headers)
         return authorizer.presign(request, expires)
 
     # --- buckets
