@@ -5,7 +5,7 @@ Fields are read from the headers when they are asked for, because most callers a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from s3func.errors import ChecksumMismatch
 from s3func.message import BLOCK
@@ -179,7 +179,7 @@ class GetResult(ObjectResult):
     ChecksumMismatch. TruncatedBody when the body ends early. Not for use by several threads at once.
     """
 
-    __slots__ = ("_algorithm", "_data", "_expected", "_hasher", "_position", "_stream")
+    __slots__ = ("_algorithm", "_data", "_expected", "_hasher", "_kept", "_position", "_stream")
 
     def __init__(self, response: Response, *, algorithm: str = "", expected: str = "") -> None:
         """algorithm and expected: the checksum to verify at the end of the body, if there is one."""
@@ -194,6 +194,7 @@ class GetResult(ObjectResult):
         self._algorithm = algorithm
         self._expected = expected
         self._position = 0
+        self._kept = False
         self._data: bytes | None = None
         self._stream: BodyStream | None = None
         if isinstance(body, bytes):
@@ -213,11 +214,14 @@ class GetResult(ObjectResult):
     @property
     def data(self) -> bytes:
         """All of the body; the first access reads it. ValueError when a part of it was read as a stream before."""
-        if self._data is None:
-            if self._stream is None or self._position:
+        if not self._kept:
+            # A small body is here in any case, but whether `.data` works must not depend on a body's size.
+            if self._position or (self._stream is None and self._data is None):
                 raise ValueError("data is not kept once the body was read as a stream, or closed")
-            self._data = self._read_all()
-        return self._data
+            if self._data is None:
+                self._data = self._read_all()
+            self._kept = True
+        return cast("bytes", self._data)
 
     def read(self, size: int | None = -1) -> bytes:
         """Up to `size` bytes, b"" at the end; all that is left without a size."""
@@ -260,6 +264,8 @@ class GetResult(ObjectResult):
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+        if not self._kept:
+            self._data = None
         self._position = len(self._data or b"")
 
     @property
