@@ -17,14 +17,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from s3func.errors import ConnectionLost, TimedOut
 from s3func.message import BLOCK, BodyStream, Request, Response
 
 if TYPE_CHECKING:
-    import uvicorn
-
     from s3func.server.app import S3App
 
 Scope = MutableMapping[str, Any]
@@ -99,7 +97,7 @@ class ASGIApp:
                 return
             body = collected
         elif "content-length" in headers or "transfer-encoding" in headers:
-            body = intake = Intake(receive, loop, self._idle_seconds)
+            body = intake = Intake(receive, loop, self._idle_seconds, expects="expect" in headers)
         else:
             body = _NoBody()
         request = Request(
@@ -137,7 +135,7 @@ class ASGIApp:
         await send({"type": "http.response.start", "status": response.status, "headers": head})
         if not isinstance(response.body, bytes):
             await self._stream(response.body, receive, send, inline=inline)
-        elif intake is not None and unread:
+        elif intake is not None and unread and not intake.is_awaited:
             await send({"type": "http.response.body", "body": response.body, "more_body": True})
             # Closing with bytes unread would reset the connection, and the sender might lose the answer with it.
             await intake.drain()
@@ -163,7 +161,11 @@ class ASGIApp:
 class Intake:
     """The body of one request on its way from the event loop, which receives it, to the thread that reads it."""
 
-    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop, idle_seconds: float) -> None:
+    def __init__(
+        self, receive: Receive, loop: asyncio.AbstractEventLoop, idle_seconds: float, *, expects: bool = False
+    ) -> None:
+        """`expects`: the sender waits for a 100 Continue, which the first read brings about."""
+        self._expects = expects
         self._receive = receive
         self._loop = loop
         self._idle_seconds = idle_seconds
@@ -183,6 +185,11 @@ class Intake:
     def is_complete(self) -> bool:
         """Whether all of the body has been received."""
         return self._complete
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the sender still waits to be told to begin, so that nothing of the body is on its way."""
+        return self._expects and not self._started
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, and fewer only at the end; for the thread that works on the request.
@@ -348,7 +355,7 @@ class Listener:
         self.host = host
         self.port = port
         self._grace_seconds = grace_seconds
-        self._server: uvicorn.Server | None = None
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     @property
@@ -388,9 +395,8 @@ class Listener:
     def stop(self) -> None:
         """Close the port, let requests end for `grace_seconds`, break off the others, close the store."""
         thread, self._thread = self._thread, None
-        if self._server is not None:
-            self._server.should_exit = True
-        if thread is not None:
+        if thread is not None and self._server is not None:
+            self._server.end()
             thread.join()
         self._asgi.close()
 
@@ -424,6 +430,16 @@ def serve(
         asgi.close()
 
 
+class _Server(Protocol):
+    """What is used of a uvicorn.Server."""
+
+    started: bool
+
+    def run(self, sockets: list[socket.socket]) -> None: ...
+
+    def end(self) -> None: ...
+
+
 def _bind(host: str, port: int) -> socket.socket:
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
@@ -445,15 +461,11 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) -> uvicorn.Server:
-    """uvicorn with a bound on the head of a request, and with an end that leaves nothing open."""
-    try:
-        import uvicorn
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-    except ImportError as error:
-        raise ImportError("serving on a port needs the extra: pip install 's3func[server]'") from error
+def _connection() -> type[asyncio.Protocol]:
+    """uvicorn's HTTP, with a bound on the head of a request."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-    class Protocol(HttpToolsProtocol):
+    class Connection(HttpToolsProtocol):
         """Refuses heads without end, and targets with a "#", of which only a part would reach the app."""
 
         head_bytes = 0
@@ -478,12 +490,38 @@ def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) ->
             if self.head_bytes > HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too long.")
 
+    return Connection
+
+
+def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) -> _Server:
+    """uvicorn, with an end that leaves nothing open."""
+    try:
+        import uvicorn
+
+        protocol = _connection()
+    except ImportError as error:
+        raise ImportError("serving on a port needs the extra: pip install 's3func[server]'") from error
+
     class Server(uvicorn.Server):
-        """Says when it is ready, keeps signals to itself, and lets go of every connection at the end."""
+        """Says when it is ready, ends at once when told to, keeps signals to itself, and leaves no connection open."""
+
+        loop: asyncio.AbstractEventLoop | None = None
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            self.ending = asyncio.Event()
+            self.loop = asyncio.get_running_loop()
             await super().startup(sockets)
             ready()
+
+        async def main_loop(self) -> None:
+            # In place of looking ten times a second whether it is time to end.
+            if not self.should_exit:
+                await self.ending.wait()
+
+        def end(self) -> None:
+            self.should_exit = True
+            if self.loop is not None and not self.loop.is_closed():
+                self.loop.call_soon_threadsafe(self.ending.set)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Breaking the connections off ends the requests in order; uvicorn's own way, cancelling them, is the last.
@@ -499,11 +537,11 @@ def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) ->
         def handle_exit(self, sig: int, frame: Any) -> None:
             # uvicorn would raise the signal again when all is done, and so end the process before the store is closed.
             self.force_exit = self.should_exit
-            self.should_exit = True
+            self.end()
 
     config = uvicorn.Config(
         asgi,
-        http=Protocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         interface="asgi3",
