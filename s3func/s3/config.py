@@ -12,7 +12,9 @@ from typing import NamedTuple
 # and they say so themselves; nothing that could name another bucket or another host passes.
 _BUCKET = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?"
 _VIRTUAL_BUCKET = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
-_DOTTED_BUCKET = r"(?=.{3,63}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+_DOTTED_BUCKET = (
+    r"(?=.{3,63}\Z)(?!(?:[0-9]+\.){3}[0-9]+\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+)
 _REGION = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _URL = (
     r"(?P<scheme>https?)://(?P<user>[^/?#]*@)?"
