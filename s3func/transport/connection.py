@@ -8,6 +8,7 @@ Anything unusual in a response head (folded lines, bare LF, repeated lengths) go
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 from io import BytesIO
@@ -26,6 +27,7 @@ _FIRST_READ = 64 * 1024
 _BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 # A body up to this size is joined to its head: one system call, one segment train, one GIL hand-off.
 _JOINED_BODY = 64 * 1024
+_USUAL_STATUS_LINES = {"HTTP/1.1 200 OK": 200, "HTTP/1.1 204 No Content": 204, "HTTP/1.1 206 Partial Content": 206}
 _SO_RCVTIMEO, _SO_SNDTIMEO, _SOL_SOCKET = (20, 21, 1) if sys.platform == "linux" else (0x1006, 0x1005, 0xFFFF)
 _KERNEL_TIMEOUTS = sys.platform in {"linux", "darwin"} and struct.calcsize("ll") == 16
 
@@ -100,7 +102,10 @@ class Connection:
                 data = self._early_answer(error)
             while True:
                 end = data.find(b"\r\n\r\n")
-                if end < 0 and (end := _unusual_end(data)) < 0:
+                if end < 0:
+                    if data and (rewritten := _with_usual_ends(data)) is not None:
+                        data = rewritten
+                        continue
                     if len(data) > _HEAD_LIMIT:
                         raise ProtocolError(f"the response head is longer than {_HEAD_LIMIT} bytes")
                     block = self._sock.recv(_FIRST_READ)
@@ -153,7 +158,8 @@ class Connection:
         return data
 
     def _response(self, request: Request, status: int, headers: dict[str, str], rest: bytes) -> Response:
-        if headers.get("connection", "").lower() == "close":
+        connection = headers.get("connection")
+        if connection is not None and "close" in connection.lower():
             self.reusable = False
         encoding = headers.get("transfer-encoding")
         length = headers.get("content-length")
@@ -166,7 +172,7 @@ class Connection:
         elif length is None:
             remaining = None
             self.reusable = False
-        elif length.isascii() and length.isdigit():
+        elif length.isdecimal() and len(length) < 20:
             remaining = int(length)
         else:
             raise ProtocolError(f"content-length is no number: {length[:40]!r}")
@@ -251,31 +257,49 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
     text = head.decode("latin-1")
     lines = text.split("\r\n")
     status_line = lines[0]
-    if not status_line.startswith("HTTP/1.") or not status_line[9:12].isdigit() or status_line[8:9] != " ":
-        raise ProtocolError(f"not an HTTP/1 answer: {status_line[:60]!r}")
-    status = int(status_line[9:12])
+    status = _USUAL_STATUS_LINES.get(status_line) or _read_status_line(status_line)
     del lines[0]
-    headers = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or "\n" in value or name[:1] in {" ", "\t"}:
-            return status, _parse_unusual(head)
-        headers[name.lower()] = value.strip()
+    headers: dict[str, str] = {}
+    # The short way is not for tabs, which may fold a line, nor for bytes that strip() would take for space.
+    if head.isascii() and "\t" not in text:
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon or " " in name or "\n" in value:
+                break
+            headers[name.lower()] = value.strip()
     if len(headers) != len(lines):
-        return status, _parse_unusual(head)
+        headers = _parse_unusual(head)
     if status_line[7] == "0":
         headers.setdefault("connection", "close")
     return status, headers
 
 
-def _unusual_end(data: bytes) -> int:
-    """Where a head ends whose lines end in bare LF, less two, or -1 while it is not whole."""
-    end = data.find(b"\n\n")
-    return end - 2 if end >= 0 and b"\r\n" not in data[:end] else -1
+def _read_status_line(line: str) -> int:
+    code = line[9:12]
+    if (
+        line[:7] == "HTTP/1."
+        and line[8:9] == " "
+        and line[12:13] in {"", " "}
+        and code.isdecimal()
+        and "\n" not in line
+    ):
+        status = int(code)
+        if status >= 100:
+            return status
+    raise ProtocolError(f"not an HTTP/1 answer: {line[:60]!r}")
+
+
+def _with_usual_ends(data: bytes) -> bytes | None:
+    """The data with a CRLF behind each line of its head, where some end in a bare LF; None while the head is not whole."""
+    end = re.search(rb"\n\r?\n", data)
+    if end is None:
+        return None
+    head = data[: end.start()].replace(b"\r\n", b"\n").rstrip(b"\r").replace(b"\n", b"\r\n")
+    return head + b"\r\n\r\n" + data[end.end() :]
 
 
 def _parse_unusual(head: bytes) -> dict[str, str]:
-    """Folded lines, bare LF and repeated headers: the standard library's tolerant parser."""
+    """Folded lines, bare LF, repeated headers and other than ASCII: the standard library's parser."""
     from http.client import HTTPException, parse_headers
 
     lines = BytesIO(head + b"\r\n\r\n")
@@ -284,10 +308,13 @@ def _parse_unusual(head: bytes) -> dict[str, str]:
         message = parse_headers(lines)
     except HTTPException as error:
         raise ProtocolError(f"unreadable response head: {error}") from error
+    if message.defects or lines.read():
+        # The parser takes what it gives up on for the body: the length might be in there.
+        raise ProtocolError("the response head has a line that is no header")
     headers: dict[str, str] = {}
     for name, value in message.items():
         name = name.lower()
-        text = " ".join(str(value).split())
+        text = re.sub(r"[ \t]*\r?\n[ \t]+", " ", str(value)).strip(" \t")
         headers[name] = f"{headers[name]}, {text}" if name in headers else text
     lengths = {part.strip() for part in headers.get("content-length", "").split(",")}
     if len(lengths) > 1:
