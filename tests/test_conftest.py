@@ -60,7 +60,10 @@ def test_a_process_left_behind_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """A child process that runs, or that nobody waited for, is reported, one that was waited for is not."""
     monkeypatch.setattr("tests.conftest.GRACE_SECONDS", 0.0)
     before = children()
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    command = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # before that it may not have its own command line yet
         assert "input()" in " ".join(left_behind(children, before))
         child.communicate(b"\n")
     assert [] == left_behind(children, before)
