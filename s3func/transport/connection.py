@@ -176,18 +176,26 @@ class Connection:
             remaining = int(length)
         else:
             raise ProtocolError(f"content-length is no number: {length[:40]!r}")
-        if remaining is not None and len(rest) >= remaining:
-            if len(rest) > remaining:
-                # Bytes behind the end belong to no request of ours; what follows could not be trusted.
-                self.reusable = False
-                rest = rest[:remaining]
-            self.release()
-            return Response(status, headers, rest)
-        stream = SizedStream(self, rest, remaining, request.deadline)
-        if remaining is not None and remaining <= _FIRST_READ:
-            # A small body is taken at once: the connection is free again, however long the caller keeps the result.
-            return Response(status, headers, stream.read())
-        return Response(status, headers, stream)
+        if remaining is None or (remaining > _FIRST_READ and len(rest) < remaining):
+            return Response(status, headers, SizedStream(self, rest, remaining, request.deadline))
+        # A small body is taken at once: the connection is free again, however long the caller keeps the result.
+        if len(rest) < remaining:
+            rest = self._receive_rest(rest, remaining, request.deadline)
+        if len(rest) > remaining:
+            # Bytes behind the end belong to no request of ours; what follows could not be trusted.
+            self.reusable = False
+            rest = rest[:remaining]
+        self.release()
+        return Response(status, headers, rest)
+
+    def _receive_rest(self, data: bytes, length: int, deadline: float | None) -> bytes:
+        """At least `length` bytes: asking for more than that shows what does not belong to the body."""
+        while len(data) < length:
+            block = self.receive(_FIRST_READ, deadline)
+            if not block:
+                raise TruncatedBody(f"the body ended {length - len(data)} bytes early")
+            data += block
+        return data
 
     def release(self) -> None:
         """The exchange has ended well: keep the connection for the next one, or close it when it cannot be kept."""
@@ -224,6 +232,12 @@ class Connection:
         """Whether the peer has closed, or sent bytes that nobody asked for: both make the connection useless."""
         import select
 
+        # What TLS has decrypted already is nothing that the kernel knows of.
+        pending = getattr(self._sock, "pending", None)
+        if pending is not None and pending():
+            return True
+        if not hasattr(select, "poll"):
+            return bool(select.select([self._sock], [], [], 0)[0])
         poll = select.poll()
         poll.register(self._sock, select.POLLIN)
         return bool(poll.poll(0))
@@ -337,7 +351,12 @@ class _Stream:
 
     def _finish(self) -> None:
         connection, self._connection = self._connection, None
-        if connection is not None:
+        if connection is None:
+            return
+        if self._buffer or connection.is_stale():
+            # Bytes behind the end: see Connection._response. Beside a body that was streamed the poll costs nothing.
+            connection.close()
+        else:
             connection.release()
 
     def close(self) -> None:
@@ -353,7 +372,10 @@ class _Stream:
 
     def _receive(self, size: int) -> bytes:
         connection = self._connection
-        return b"" if connection is None else connection.receive(size, self._deadline)
+        if connection is None:
+            # Never b"", which would look like the end.
+            raise ConnectionLost("the body was given up before its end")
+        return connection.receive(size, self._deadline)
 
 
 class SizedStream(_Stream):
@@ -398,14 +420,13 @@ class SizedStream(_Stream):
 
     def _count(self, count: int) -> None:
         remaining = self._remaining
-        if remaining is None:
-            if count == 0:
-                self.close()
-            return
         if count == 0:
             self.close()
-            if remaining:
+            if remaining is not None:
                 raise TruncatedBody(f"the body ended {remaining} bytes early")
+            self._remaining = 0
+            return
+        if remaining is None:
             return
         self._remaining = remaining - count
         if self._remaining == 0:
@@ -415,12 +436,14 @@ class SizedStream(_Stream):
 class ChunkedStream(_Stream):
     """A body in chunked transfer coding (RFC 9112 §7.1); trailers are read and dropped."""
 
-    __slots__ = ("_chunk", "_ended")
+    __slots__ = ("_chunk", "_ended", "_start")
 
     def __init__(self, connection: Connection, received: bytes, deadline: float | None) -> None:
         super().__init__(connection, received, deadline)
         self._chunk = 0
         self._ended = False
+        # Where in the buffer the bytes begin that were not read yet: cutting the buffer would copy it for every chunk.
+        self._start = 0
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes, b"" at the end; a negative size reads to the end."""
@@ -430,13 +453,15 @@ class ChunkedStream(_Stream):
             return b""
         if self._chunk == 0 and not self._next_chunk():
             return b""
-        if not self._buffer:
+        start = self._start
+        if start >= len(self._buffer):
             self._fill()
-        block = self._buffer[: min(size, self._chunk)]
-        self._buffer = self._buffer[len(block) :]
+            start = 0
+        block = self._buffer[start : start + min(size, self._chunk)]
+        self._start = start + len(block)
         self._chunk -= len(block)
-        if self._chunk == 0:
-            self._expect_line(b"")
+        if self._chunk == 0 and (line := self._line()):
+            raise self._refused(f"a chunk is followed by {line[:20]!r}")
         return block
 
     def readinto(self, buffer: memoryview) -> int:
@@ -447,42 +472,39 @@ class ChunkedStream(_Stream):
 
     def _next_chunk(self) -> bool:
         size_text = self._line().partition(b";")[0].strip()
-        try:
-            self._chunk = int(size_text, 16)
-        except ValueError:
-            self.close()
-            raise ProtocolError(f"not a chunk size: {size_text[:20]!r}") from None
-        if self._chunk < 0 or not size_text.isalnum():
-            self.close()
-            raise ProtocolError(f"not a chunk size: {size_text[:20]!r}")
+        if not size_text or len(size_text) > 16 or size_text.strip(b"0123456789abcdefABCDEF"):
+            raise self._refused(f"not a chunk size: {size_text[:20]!r}")
+        self._chunk = int(size_text, 16)
         if self._chunk:
             return True
-        while self._line():
-            pass
+        room = _HEAD_LIMIT
+        while trailer := self._line():
+            room -= len(trailer)
+            if room < 0:
+                raise self._refused(f"the trailers are longer than {_HEAD_LIMIT} bytes")
         self._ended = True
-        if self._buffer and self._connection is not None:
-            self._connection.reusable = False
+        self._buffer = self._buffer[self._start :]
         self._finish()
         return False
 
-    def _expect_line(self, expected: bytes) -> None:
-        line = self._line()
-        if line != expected:
-            self.close()
-            raise ProtocolError(f"a chunk is followed by {line[:20]!r}")
-
     def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\n")) < 0:
-            if len(self._buffer) > _HEAD_LIMIT:
-                self.close()
-                raise ProtocolError("a chunk line without end")
-            self._fill(append=True)
-        line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
-        return line.rstrip(b"\r")
+        while (end := self._buffer.find(b"\n", self._start)) < 0:
+            if len(self._buffer) - self._start > _HEAD_LIMIT:
+                raise self._refused("a chunk line without end")
+            self._fill()
+        line = self._buffer[self._start : end]
+        self._start = end + 1
+        return line.removesuffix(b"\r")
 
-    def _fill(self, *, append: bool = False) -> None:
+    def _fill(self) -> None:
+        """Receive more behind what was not read yet."""
         block = self._receive(BLOCK)
         if not block:
             self.close()
             raise TruncatedBody("the body ended in the middle of a chunk")
-        self._buffer = self._buffer + block if append else block
+        self._buffer = self._buffer[self._start :] + block
+        self._start = 0
+
+    def _refused(self, reason: str) -> ProtocolError:
+        self.close()
+        return ProtocolError(reason)

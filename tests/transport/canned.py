@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterable
 from typing import cast
 
 from s3func.message import Request, Response
 from s3func.transport.connection import Connection
+
+_SILENT, _ = os.pipe()
 
 
 class CannedSocket:
@@ -48,8 +51,8 @@ class CannedSocket:
         return len(self._pieces[0]) if self._pieces else 0
 
     def fileno(self) -> int:
-        """No descriptor: the system knows nothing of this socket."""
-        return -1
+        """A descriptor on which nothing ever arrives."""
+        return _SILENT
 
     def close(self) -> None:
         """Remember it."""

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3func.errors import ConnectionLost, ProtocolError, S3FuncError
+from s3func.errors import ConnectionLost, ProtocolError, S3FuncError, TruncatedBody
 from s3func.transport.connection import parse_head
 from tests.transport.canned import Canned
 
@@ -190,3 +192,170 @@ def test_any_bytes_at_all(junk: bytes, cuts: list[int], start: bool) -> None:
     except S3FuncError:
         assert canned.sock.closed
     assert canned.is_kept in {True, False}
+
+
+# --- bodies
+
+
+def chunk_lines(sizes: list[int], extension: bytes, trailers: bytes, data: bytes, *, upper: bool) -> bytes:
+    """The data in chunks of these sizes; what is left over is one more chunk."""
+    coded = b""
+    for chunk in cut(data, sizes):
+        if chunk:
+            size = b"%X" % len(chunk) if upper else b"%04x" % len(chunk)
+            coded += size + extension + b"\r\n" + chunk + b"\r\n"
+    return coded + b"0" + extension + b"\r\n" + trailers + b"\r\n"
+
+
+EXTENSIONS = st.sampled_from([b"", b";", b"; a=b", b' ;chunk-signature="0;0"', b"\t;" + b"x" * 300])
+TRAILERS = st.sampled_from([b"", b"x-amz-checksum-crc32: AAAAAA==\r\n", b"A: 1\r\nB: " + b"2" * 500 + b"\r\n"])
+
+
+@st.composite
+def chunked_bodies(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """Data, and one of its chunked forms."""
+    data = draw(st.binary(max_size=300) | st.integers(0, 2000).map(lambda size: bytes(range(256)) * (size // 256 + 1)))
+    sizes = draw(st.lists(st.integers(1, 400), max_size=8))
+    return data, chunk_lines(sizes, draw(EXTENSIONS), draw(TRAILERS), data, upper=draw(st.booleans()))
+
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@given(body=chunked_bodies(), cuts=st.lists(st.integers(1, 300), max_size=20), sizes=st.lists(st.integers(1, 500)))
+def test_chunked_bodies(body: tuple[bytes, bytes], cuts: list[int], sizes: list[int]) -> None:
+    """A chunked body is its data, whatever the chunks, extensions, trailers, cuts and reads; the connection is kept."""
+    data, coded = body
+    for way in ("read", "readinto", "all"):
+        canned = Canned(*cut(CHUNKED + coded, cuts))
+        stream = canned.exchange().body
+        assert not isinstance(stream, bytes)
+        parts = []
+        for size in [*sizes, *[1000] * 10_000]:
+            if way == "all":
+                part = stream.read()
+            elif way == "read":
+                part = stream.read(size)
+                assert len(part) <= size
+            else:
+                buffer = bytearray(size)
+                part = bytes(buffer[: stream.readinto(memoryview(buffer))])
+            if not part:
+                break
+            parts.append(part)
+        assert data == b"".join(parts)
+        assert b"" == stream.read(1) == stream.read()
+        assert canned.is_kept
+
+
+@given(body=chunked_bodies(), cuts=st.lists(st.integers(1, 300), max_size=8), data=st.data())
+def test_chunked_bodies_that_end_early(body: tuple[bytes, bytes], cuts: list[int], data: st.DataObject) -> None:
+    """A chunked body that ends before its last line is a TruncatedBody at every cut, again at every further read."""
+    whole, coded = body
+    coded = coded[: data.draw(st.integers(0, len(coded) - 1))]
+    canned = Canned(*cut(CHUNKED + coded, cuts))
+    stream = canned.exchange().body
+    assert not isinstance(stream, bytes)
+    got = b""
+    with pytest.raises(TruncatedBody):
+        while True:
+            block = stream.read(100)
+            assert block, "an early end looked like the end"
+            got += block
+    assert whole.startswith(got)
+    assert not canned.is_kept
+    with pytest.raises(ConnectionLost):
+        stream.read(1)
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        b"\r\n",
+        b"x\r\n",
+        b"-4\r\nbody\r\n0\r\n\r\n",
+        b"+4\r\nbody\r\n0\r\n\r\n",
+        b"0x4\r\nbody\r\n0\r\n\r\n",
+        b"1_0\r\n0123456789abcdef\r\n0\r\n\r\n",
+        b"4 4\r\nbody\r\n0\r\n\r\n",
+        b"4\r\nbodyX\r\n0\r\n\r\n",
+        b"4\r\nbody0\r\n\r\n",
+        b"4\r\nbody\r\n\r\n0\r\n\r\n",
+        b"\xb2\r\nbo\r\n0\r\n\r\n",
+        b"f" * 20 + b"\r\nbody",
+        b"4" * 300_000 + b"\r\nbody",
+        b";ext=1\r\nbody\r\n0\r\n\r\n",
+        b"0\r\n" + b"x: 1\r\n" * 100_000 + b"\r\n",
+    ],
+    ids=range(15),
+)
+def test_bad_chunks(coded: bytes) -> None:
+    """What is no chunk is a ProtocolError, and the connection is closed."""
+    canned = Canned(CHUNKED, coded)
+    stream = canned.exchange().body
+    assert not isinstance(stream, bytes)
+    with pytest.raises(ProtocolError):
+        stream.read()
+    assert not canned.is_kept
+    with pytest.raises(ConnectionLost):
+        stream.read()
+
+
+@given(
+    length=st.integers(0, 300) | st.integers(60_000, 70_000),
+    missing=st.integers(0, 300),
+    cuts=st.lists(st.integers(1, 70_000), max_size=8),
+    sizes=st.lists(st.integers(1, 100_000), max_size=8),
+    into=st.booleans(),
+)
+def test_sized_bodies(length: int, missing: int, cuts: list[int], sizes: list[int], *, into: bool) -> None:
+    """A body of known length is exactly that, or a TruncatedBody; never less without an error."""
+    data = bytes(index % 251 for index in range(length))
+    missing = min(missing, length)
+    head = OK + b"Content-Length: %d\r\n\r\n" % length
+    canned = Canned(*cut(head + data[: length - missing], cuts))
+    got = b""
+    try:
+        body = canned.exchange().body
+        if isinstance(body, bytes):
+            got = body
+        else:
+            for size in [*sizes, *[5000] * 10_000]:
+                buffer = bytearray(size)
+                block = bytes(buffer[: body.readinto(memoryview(buffer))]) if into else body.read(size)
+                if not block:
+                    break
+                got += block
+            assert b"" == body.read(1)
+    except TruncatedBody as error:
+        assert missing > 0
+        assert re.fullmatch(r"the body ended \d+ bytes early", str(error))
+        assert data.startswith(got)
+        assert not canned.is_kept
+    else:
+        assert missing == 0
+        assert data == got
+        assert canned.is_kept
+
+
+def test_a_closed_stream_has_no_end() -> None:
+    """Reading on after close() is an error: it must not look like the end of the body."""
+    for head in (CHUNKED, OK + b"Content-Length: 100000\r\n\r\n", OK + b"\r\n"):
+        canned = Canned(head, b"1\r\nx\r\n")
+        stream = canned.exchange().body
+        assert not isinstance(stream, bytes)
+        stream.close()
+        stream.close()
+        assert not canned.is_kept
+        with pytest.raises(ConnectionLost):
+            stream.read(1)
+
+
+def test_a_body_until_the_end() -> None:
+    """A body without length or chunks is all that comes, and costs the connection."""
+    canned = Canned(OK + b"\r\nbo", b"dy")
+    stream = canned.exchange().body
+    assert not isinstance(stream, bytes)
+    assert b"body" == stream.read()
+    assert b"" == stream.read() == stream.read(1)
+    assert not canned.is_kept
