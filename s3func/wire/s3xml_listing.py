@@ -117,8 +117,9 @@ def _fast(text: str, form: _Form) -> tuple[Element, list[ObjectEntry], list[str]
     The rows are cut out in one pass. What is left, with one empty element in the place of the run, goes through the
     full parser, so nothing beside the rows or between them can be overlooked.
     """
-    # One character is looked for at 20 GB/s, two at 2 GB/s.
-    if ("!" in text and "<!" in text) or ("]" in text and "]]>" in text):
+    # The one thing that a row's text may not hold although the patterns allow it; "]" alone is looked for ten times
+    # as fast. Comments, CDATA and the like hold a "<", so that no row can contain them.
+    if "]" in text and "]]>" in text:
         return None
     rest, columns = _cut(text, form.pattern, "_Rows")
     rest, (folded,) = _cut(rest, _PREFIX, "_CommonPrefixes")

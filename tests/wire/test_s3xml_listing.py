@@ -185,6 +185,9 @@ FOLDED = "<CommonPrefixes><Prefix>p/</Prefix></CommonPrefixes>"
         "{folded}{row}{folded}",
         "{row}\n{row}",
         "{row}<X/>{row}",
+        "<!-- {row}",
+        "{row} -->",
+        "<!--<Contents><Key>--></Key>{row}<!-- -->",
         "<s3:Contents xmlns:s3='urn:x'><Key>k</Key><Size>2</Size></s3:Contents>{row}",
         "<Contents a='b'><Key>k</Key><Size>2</Size></Contents>{row}",
     ],
@@ -193,6 +196,41 @@ def test_rows_in_unusual_places_are_read_the_same_by_both(content: str) -> None:
     """A row inside another element, a comment or an instruction is no row of the page, and none beside it is lost."""
     body = document(content.format(row=ROW, folded=FOLDED), LAST)
     fast, full = both(body, listing._OBJECTS)
+    assert fast is None or fast == full
+
+
+@pytest.mark.parametrize(
+    ("usual", "unusual"),
+    [
+        ("<Key>k</Key>", "<Key>a]]>b</Key>"),
+        ("<Key>k</Key>", "<Key>&nbsp;</Key>"),
+        ("<Key>k</Key>", "<Key>k</Key><Key>k</Key>"),
+        ("<Size>1</Size>", "<Size>1</Size><Size>2</Size>"),
+        ("<Size>1</Size>", "<Size>12345678901234567890</Size>"),
+        ("<StorageClass>", "<Owner><ID>a</ID></Owner><StorageClass>"),
+        ("</StorageClass>", "</StorageClass><Owner><ID>a</ID></Owner><Owner><ID>b</ID></Owner>"),
+        ("<StorageClass>STANDARD</StorageClass>", "<Owner><ID>a</ID></Owner><StorageClass>S</StorageClass><Owner/>"),
+        ("STANDARD</StorageClass>", "S</StorageClass><Owner><ID>a</ID></Owner>"),
+        ("<StorageClass>STANDARD", "<Owner><ID></ID><DisplayName>n</DisplayName></Owner><StorageClass>S"),
+        (
+            "<StorageClass>STANDARD</StorageClass>",
+            "<Owner><ID>a</ID></Owner><StorageClass>S</StorageClass><Owner><ID>b</ID></Owner>",
+        ),
+        ("&quot;e&quot;", "&quot;e"),
+        ("&quot;e&quot;", 'W/"e"'),
+        ("&quot;e&quot;", "e"),
+        ("&quot;e&quot;", ""),
+        ("10:00:00.000Z", "10:00:00+01:00"),
+        ("2026-11-21T10:00:00.000Z", "2026-11-21Z"),
+        ("2026-11-21T10:00:00.000Z", "2026-02-30T10:00:00.000Z"),
+        ("STANDARD", "A&amp;B"),
+        ("STANDARD", ""),
+    ],
+)
+def test_unusual_rows_are_read_the_same_by_both(usual: str, unusual: str) -> None:
+    """A row that is spelled otherwise, or is broken, gives the same rows or the same refusal."""
+    assert usual in ROW
+    fast, full = both(document(ROW.replace(usual, unusual), ROW, LAST), listing._OBJECTS)
     assert fast is None or fast == full
 
 
