@@ -103,16 +103,14 @@ def load_profile(name: str | None, environment: Mapping[str, str]) -> Profile | 
     """The named profile, else the one of AWS_PROFILE, else "default"; a named one that is missing is an error."""
     wanted = name or environment.get("AWS_PROFILE") or environment.get("AWS_DEFAULT_PROFILE")
     home = environment.get("HOME") or os.path.expanduser("~")
-    credentials_path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or f"{home}/.aws/credentials"
-    config_path = environment.get("AWS_CONFIG_FILE") or f"{home}/.aws/config"
+    credentials_path = environment.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials"
+    config_path = environment.get("AWS_CONFIG_FILE") or "~/.aws/config"
     section = wanted or "default"
     settings: dict[str, str] = {}
     found = False
-    for path, title in (
-        (config_path, section if section == "default" else f"profile {section}"),
-        (credentials_path, section),
-    ):
-        values = _read_section(path, title)
+    for path, prefixed in ((config_path, True), (credentials_path, False)):
+        # A shell has not expanded what comes from a .env file or a service's unit.
+        values = _read_profile(home + path[1:] if path.startswith("~/") else path, section, prefixed=prefixed)
         if values is not None:
             found = True
             settings.update(values)
@@ -123,20 +121,36 @@ def load_profile(name: str | None, environment: Mapping[str, str]) -> Profile | 
     return None
 
 
-def _read_section(path: str, title: str) -> dict[str, str] | None:
+def _read_profile(path: str, profile: str, *, prefixed: bool) -> dict[str, str] | None:
+    """One profile of a file; `prefixed`: its section is called `profile name`, as in the config file."""
     if not os.path.isfile(path):
         return None
     # Imported here: most services are configured by arguments or the environment, and never pay the 4 ms.
     import configparser
 
-    parser = configparser.RawConfigParser(default_section="\0", strict=False)
+    parser = configparser.RawConfigParser(default_section="\0", strict=False, inline_comment_prefixes=("#", ";"))
+    failure = ""
     try:
-        with open(path, encoding="utf-8") as file:
+        # Notepad begins a UTF-8 file with a byte order mark.
+        with open(path, encoding="utf-8-sig") as file:
             parser.read_file(file)
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
-        # The parser's own message quotes the line, which may hold a secret, so neither it nor the cause is kept.
-        raise CredentialsError(f"{path} cannot be read: {type(error).__name__}") from None
-    return dict(parser.items(title)) if parser.has_section(title) else None
+        failure = type(error).__name__
+    if failure:
+        # The parser's own message quotes the line, which may hold a secret, so the error is raised outside of its
+        # handler: neither the message nor the context has it.
+        raise CredentialsError(f"{path} cannot be read: {failure}")
+    sections: dict[str, dict[str, str]] = {}
+    for title in parser.sections():
+        sections.setdefault(_title(title), {}).update(parser.items(title))
+    # In the config file `[default]` may stand without the prefix, and counts where there is none with it.
+    titles = [f"profile {profile}", *(["default"] if profile == "default" else [])] if prefixed else [profile]
+    return next((sections[title] for title in map(_title, titles) if title in sections), None)
+
+
+def _title(text: str) -> str:
+    """A section's title without what makes no difference: quotes, and how much white space there is."""
+    return " ".join(text.replace('"', "").replace("'", "").split())
 
 
 def _pair(access_key_id: str | None, secret: str | None, token: str | None, where: str) -> Credentials | None:
