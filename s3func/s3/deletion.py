@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Row = tuple[str, str | None]
 
 
-def checked_rows(keys: Iterable[str | Mapping[str, str] | ObjectEntry]) -> list[Row]:
+def checked_rows(keys: Iterable[str | Mapping[str, str | None] | ObjectEntry]) -> list[Row]:
     """(key, version_id) rows; all of them are checked before the first one is deleted."""
     if isinstance(keys, str | bytes | Mapping | ObjectEntry):
         raise TypeError("keys must be a list of keys, not one key")
@@ -57,11 +57,14 @@ def all_versions(rows: Iterable[Row], list_versions: Callable[[str], ObjectListi
             yield key, version_id
             continue
         try:
-            for entry in list_versions(key):
-                # The key itself comes first of all that it is a prefix of.
-                if entry.key != key:
+            for page in list_versions(key).pages():
+                for entry in page:
+                    if entry.key == key:
+                        yield key, entry.version_id
+                # Page by page the key comes before all that it is a prefix of; within a page, some stores list the
+                # delete markers behind all versions.
+                if any(entry.key != key for entry in page):
                     break
-                yield key, entry.version_id
         except NotImplementedByStore:
             yield key, None
 
@@ -76,7 +79,7 @@ def delete_all(
     failures: list[DeleteFailure] = []
     iterator = iter(rows)
     while batch := list(islice(iterator, DELETE_OBJECTS_MAX)):
-        carried = [row for row in batch if xml_can_carry(row[0])]
+        carried = [row for row in batch if _has_place_in_xml(row)]
         if carried:
             # Not quiet: only rows that the store names as deleted count as deleted.
             result = delete_batch(render_delete_objects(carried, quiet=False))
@@ -84,7 +87,7 @@ def delete_all(
             deleted += result.deleted
             failures += result.failures
         for key, version_id in batch:
-            if xml_can_carry(key):
+            if _has_place_in_xml((key, version_id)):
                 continue
             try:
                 answer = delete_one(key, version_id)
@@ -95,11 +98,19 @@ def delete_all(
     return deleted, failures
 
 
+def _has_place_in_xml(row: Row) -> bool:
+    return xml_can_carry(row[0]) and (row[1] is None or xml_can_carry(row[1]))
+
+
 def _check_complete(rows: list[Row], result: DeleteObjectsResult, failures: list[DeleteFailure]) -> None:
     """A row that the answer does not mention may still be there, so it counts as failed."""
-    answered = {row.key for row in result.deleted} | {row.key for row in result.failures}
+    answers: list[DeletedObject | DeleteFailure] = [*result.deleted, *result.failures]
+    versions = {(row.key, row.version_id) for row in answers}
+    named = {row.key for row in answers}
+    # Not every store repeats the version that it was asked for.
+    without_version = {row.key for row in answers if row.version_id is None}
     failures += [
         DeleteFailure(key, version_id, "NotMentioned", "the store's answer does not mention this key")
         for key, version_id in rows
-        if key not in answered
+        if (key, version_id) not in versions and key not in (named if version_id is None else without_version)
     ]

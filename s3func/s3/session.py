@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from s3func.message import Response, Transport
-    from s3func.models import BucketEntry, ListPage
+    from s3func.models import BucketEntry, ListPage, ObjectEntry
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.s3.credentials import Credentials
     from s3func.transport.retry import RetryPolicy
@@ -358,7 +358,7 @@ class S3Session(Session):
 
     def delete_objects(
         self,
-        keys: Iterable[str | Mapping[str, str]] | None = None,
+        keys: Iterable[str | Mapping[str, str | None] | ObjectEntry] | None = None,
         *,
         prefix: str | None = None,
         purge: bool = False,
@@ -366,9 +366,9 @@ class S3Session(Session):
     ) -> list[DeletedObject]:
         """Delete many objects, 1,000 per request; returns what was deleted.
 
-        keys: keys, or mappings with "key" and optionally "version_id". prefix: everything under it instead; an empty
-        prefix is refused, because it would empty the bucket. purge: every version and delete marker of those keys, for
-        good. DeleteFailed, after all batches were tried, when the store did not delete some of them.
+        keys: keys, mappings with "key" and optionally "version_id", or rows of a listing. prefix: everything under it
+        instead; an empty prefix is refused, because it would empty the bucket. purge: every version and delete marker
+        of those keys, for good. DeleteFailed, after all batches were tried, when the store did not delete some of them.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         from s3func.s3 import deletion
