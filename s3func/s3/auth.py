@@ -178,9 +178,10 @@ class SigV4Authorizer:
         """Mend the clock, the region or the credentials, if that is what the error is about."""
         if not isinstance(error, ServiceError):
             return False
-        if isinstance(error, RequestTimeTooSkewed) or (request.method == "HEAD" and error.status in {400, 403}):
-            if self._mend_clock(error, always=isinstance(error, RequestTimeTooSkewed)):
-                return True
+        # Not every store calls it RequestTimeTooSkewed, and a HEAD has no body to call it anything.
+        too_skewed = isinstance(error, RequestTimeTooSkewed)
+        if (too_skewed or error.status in {400, 403}) and self._mend_clock(error, always=too_skewed):
+            return True
         if isinstance(error, InvalidCredentials) and error.code != "SignatureDoesNotMatch":
             return self._mend_credentials()
         return self._mend_region(request, error)

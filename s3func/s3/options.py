@@ -176,3 +176,10 @@ def _checked(provider: Callable[[], Credentials]) -> CredentialsSource:
         return given
 
     return credentials
+
+
+def one_secret(access_key: str | None, secret_access_key: str | None) -> str | None:
+    """The secret under either of its two names."""
+    if access_key is not None and secret_access_key is not None and access_key != secret_access_key:
+        raise ValueError("access_key and secret_access_key are two names of one argument and differ")
+    return secret_access_key if access_key is None else access_key

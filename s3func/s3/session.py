@@ -16,7 +16,7 @@ from s3func.s3 import operations
 from s3func.s3.auth import SigV4Authorizer, Skew
 from s3func.s3.config import check_bucket
 from s3func.s3.headers import check_key
-from s3func.s3.options import Options
+from s3func.s3.options import Options, one_secret
 from s3func.s3.payload import CHECKSUMS, describe
 from s3func.session import Session
 from s3func.transport.body import BodySource, body_of
@@ -81,22 +81,17 @@ class S3Session(Session):
         verify_downloads: compare whole objects with the checksum that the store keeps. transport: moves the requests in
         place of the network. The last five are the names of the seed's release; retry_mode has no effect.
         """
-        if checksum not in CHECKSUMS:
-            raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {checksum!r}")
-        if retry_mode not in {None, "legacy", "standard", "adaptive"}:
-            raise ValueError(f"retry_mode is unknown: {retry_mode!r}")
+        _check_choices(checksum, retry_mode)
         options = Options(
             os.environ,
             access_key_id=access_key_id,
-            secret_access_key=secret_access_key if access_key is None else access_key,
+            secret_access_key=one_secret(access_key, secret_access_key),
             session_token=session_token,
             profile=profile,
             credentials=credentials,
             anonymous=anonymous,
             in_process=transport is not None,
         )
-        if access_key is not None and secret_access_key is not None and access_key != secret_access_key:
-            raise ValueError("access_key and secret_access_key are two names of one argument and differ")
         self._credentials = options.credentials_source()
         self._endpoint = options.endpoint(endpoint_url, region, addressing_style)
         limits = options.timeouts(timeouts, connect_timeout, read_timeout)
@@ -575,6 +570,13 @@ class S3Session(Session):
         finally:
             if not isinstance(payload, bytes):
                 payload.close()
+
+
+def _check_choices(checksum: str, retry_mode: str | None) -> None:
+    if checksum not in CHECKSUMS:
+        raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {checksum!r}")
+    if retry_mode not in {None, "legacy", "standard", "adaptive"}:
+        raise ValueError(f"retry_mode is unknown: {retry_mode!r}")
 
 
 def _check_listing(*, prefix: str | None, start_after: str | None, delimiter: str | None, max_keys: int | None) -> None:
