@@ -29,7 +29,6 @@ DEVIATIONS: dict[tuple[str, str], tuple[type[BaseException], str]] = {
     ("swift", "test_nobody_is_refused"): (InvalidRequest, "an unsigned request is taken for one of Swift's own API"),
     ("rclone", "test_a_copy_can_replace_the_metadata"): (AssertionError, "a copy keeps the metadata of its source"),
     ("rclone", "test_a_copy_from_an_odd_key[x/]"): (InvalidRequest, "stores a key under its name without a last slash"),
-    ("rclone", "test_a_wrong_clock_is_corrected[-2]"): (AccessDenied, "a late request is AccessDenied, not ...Skewed"),
     ("rclone", "test_conditional_reads"): (NOT_REFUSED, "GET knows If-None-Match only"),
     ("rclone", "test_create_only"): (NOT_REFUSED, "PUT ignores If-None-Match"),
     ("rclone", "test_delete_only_what_was_read"): (NOT_REFUSED, "DELETE ignores If-Match"),
