@@ -36,6 +36,18 @@ class Record:
         """The names of the fields, so that `dict(obj)` works."""
         return self.__slots__
 
+    def values(self) -> tuple[Any, ...]:
+        """What the fields hold, in the order of `keys()`."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
+    def items(self) -> tuple[tuple[str, Any], ...]:
+        """Name and value of each field."""
+        return tuple((name, getattr(self, name)) for name in self.__slots__)
+
+    def __iter__(self) -> Iterator[Any]:
+        # Like a dict, by its names. Without this, Python would try the numbers 0, 1, … as names.
+        return iter(self.__slots__)
+
     def get(self, name: str, default: Any = None) -> Any:
         """The field, or the default when there is no field of this name."""
         return self[name] if name in self else default
