@@ -15,12 +15,8 @@ Rules for whoever implements `Backend`; the HTTP side relies on every one of the
     store. Conditions on reads, ranges, request checksums, authorization and defaults such as the content type are the
     HTTP side's business.
 
-Powers that not every store has are protocols of their own, found with `isinstance`, and they only add methods:
-`Versioned` sets a bucket's versioning and lists versions: from then on `commit` keeps history, `delete_object` without
-a version leaves a delete marker, and the `version_id` arguments and fields below, None or "null" until then, name
-versions. `Multipart` makes uploads and hands out an `ObjectWriter` per part; completing is one more guarded commit.
-`Editable` replaces the attributes of one version, or the documents of a bucket, under a guard (tags, ACL, legal hold,
-CORS, policy …): for the store these are opaque texts in `documents`, so that a new sub-resource needs no new column.
+What not every store can do, versions, multipart uploads and editing, is in powers.py: protocols that only add methods,
+found with `isinstance`. Without `Versioned`, a `version_id` below is None, or "null" for the object itself.
 """
 
 from __future__ import annotations
@@ -29,7 +25,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from s3func.errors import NoSuchKey, PreconditionFailed, ServiceError, service_error
 
@@ -58,9 +54,11 @@ class ObjectAttributes:
 class StoredObject(ObjectAttributes):
     """One object as it is stored; being its own attributes, it can be handed to `commit` to keep all of them.
 
-    etag: without quotes, the hexadecimal MD5 of the body (later also the "-N" form of a multipart upload).
+    etag: without quotes, the hexadecimal MD5 of the body; of an object uploaded in parts, S3's "-N" form.
     last_modified: seconds since the epoch in whole milliseconds, the time of the commit.
-    version_id: None where the bucket keeps no versions.
+    version_id: None where the bucket never kept versions. delete_marker: this is no object but a version that says that
+    there is none; it has no size, ETag or attributes but its owner, and only guards of deletions and listings of
+    versions show one.
     """
 
     key: str
@@ -68,16 +66,38 @@ class StoredObject(ObjectAttributes):
     etag: str
     last_modified: float
     version_id: str | None = None
+    delete_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One part of an upload, or of the object that was made of it. etag: the hexadecimal MD5 of its bytes."""
+
+    number: int
+    size: int
+    etag: str
+    last_modified: float
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
+
+
+Versioning = Literal["", "Enabled", "Suspended"]
+"""Whether a bucket keeps versions: "" until it is set for the first time, and never again afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
 class BucketInfo:
-    """One bucket: its name, when it was made (seconds since the epoch), its owner's id, its region."""
+    """One bucket: its name, when it was made (seconds since the epoch), its owner's id, its region.
+
+    versioning: see `Versioned`. documents: sub-resources by name ("policy", "cors", …), opaque text, see `Editable`.
+    """
 
     name: str
     created: float
     owner: str = ""
     region: str = ""
+    versioning: Versioning = ""
+    documents: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +116,11 @@ class ListSlice:
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a delete did: the version that is gone or the delete marker that was made (no version: both unset)."""
+    """What a delete did.
+
+    version_id: the version that was named, or that of the delete marker that was made; None without versions.
+    delete_marker: a marker was made, or the version that is gone was one.
+    """
 
     key: str
     version_id: str | None = None
@@ -104,7 +128,11 @@ class Deleted:
 
 
 Guard = Callable[[StoredObject | None], None]
-"""Is shown the current object (None: there is none) just before the change is published; raises to refuse."""
+"""Is shown the current object (None: there is none) just before the change is published; raises to refuse.
+
+To a commit a delete marker is no object: None. A deletion shows what it is about to take: the version that it names,
+else the current one, and both may be a delete marker.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +158,12 @@ class Precondition:
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """One row of `delete_objects`."""
+    """One row of `delete_objects`. owner: who deletes, and so owns the delete marker that may be made."""
 
     key: str
     version_id: str | None = None
     guard: Guard | None = None
+    owner: str = ""
 
 
 class Draft(Protocol):
@@ -186,6 +215,10 @@ class ObjectReader(Protocol):
     def stored(self) -> StoredObject:
         """The object that is being read."""
 
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts that it was uploaded in, in order, numbered as they were then; () for the object of one put."""
+
     def read_at(self, offset: int, size: int) -> bytes:
         """Bytes from `offset`: exactly `size` of them unless the body ends before, b"" at or behind its end."""
 
@@ -232,7 +265,7 @@ class Backend(Protocol):
         """The object's record. NoSuchKey, NoSuchVersion."""
 
     def delete_object(
-        self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None
+        self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None, owner: str = ""
     ) -> Deleted:
         """Delete; what is not there is deleted already, which is no error (a guard may make it one)."""
 

@@ -21,6 +21,7 @@ from s3func.server.backend import (
     Guard,
     ListSlice,
     ObjectAttributes,
+    Part,
     StoredObject,
     check_bucket_name,
     check_key,
@@ -114,10 +115,10 @@ class MemoryBackend:
         return self._find(bucket, key, version_id)[0]
 
     def delete_object(
-        self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None
+        self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None, owner: str = ""
     ) -> Deleted:
         with self._lock:
-            return self._delete(self._bucket(bucket), Deletion(key, version_id, guard))
+            return self._delete(self._bucket(bucket), Deletion(key, version_id, guard, owner))
 
     def delete_objects(self, bucket: str, deletions: Sequence[Deletion]) -> list[Deleted | ServiceError]:
         results: list[Deleted | ServiceError] = []
@@ -272,6 +273,8 @@ class MemoryCopy:
 
 class MemoryReader:
     """An open body."""
+
+    parts: Sequence[Part] = ()
 
     def __init__(self, stored: StoredObject, body: _Body) -> None:
         self.stored = stored

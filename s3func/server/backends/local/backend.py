@@ -24,6 +24,7 @@ from s3func.server.backend import (
     Guard,
     ListSlice,
     ObjectAttributes,
+    Part,
     StoredObject,
     check_bucket_name,
     check_key,
@@ -99,9 +100,9 @@ class LocalBackend:
         return self._index.head(bucket, key)
 
     def delete_object(
-        self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None
+        self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None, owner: str = ""
     ) -> Deleted:
-        [result] = self.delete_objects(bucket, [Deletion(key, version_id, guard)])
+        [result] = self.delete_objects(bucket, [Deletion(key, version_id, guard, owner)])
         if isinstance(result, ServiceError):
             raise result
         return result
@@ -259,6 +260,8 @@ class LocalCopy:
 
 class LocalReader:
     """An open body: bytes from the index, or a file descriptor, which outlives the file's name."""
+
+    parts: Sequence[Part] = ()
 
     def __init__(self, stored: StoredObject, body: Body, descriptor: int) -> None:
         self.stored = stored
