@@ -9,7 +9,6 @@ from __future__ import annotations
 import pytest
 
 from s3func.errors import (
-    AccessDenied,
     DeleteFailed,
     InvalidRequest,
     NotImplementedByStore,
