@@ -64,9 +64,9 @@ class Pool:
             return connection.exchange(request)
         except TransportError as error:
             error.maybe_applied = True
-            if reused:
+            if reused and not connection.answered and not isinstance(error, TimedOut):
                 # The peer has probably closed all of its idle connections; the next attempt gets a fresh one.
-                error.stale_connection = not isinstance(error, TimedOut)
+                error.stale_connection = True
                 _close_all(idle)
             raise
 
