@@ -11,13 +11,18 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import NamedTuple, TypeVar
 
-from s3func.errors import ProtocolError, ServiceError, service_error
+from s3func.errors import ProtocolError, service_error
+from s3func.wire.encoding import parse_iso8601
 from s3func.wire.s3xml_error import element, render_time
 from s3func.wire.xmltree import Element, decode_document, parse_tree
 
 _Content = TypeVar("_Content")
 
 _INTEGER = re.compile("-?[0-9]{1,19}")
+# What Python reads as ISO 8601 is wider: "20200101" and week dates, which no S3 takes.
+_TIME = re.compile(
+    "[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]+)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
+)
 _BOOLEANS = {"true": True, "false": False}
 
 # The element of each checksum by our name of its algorithm, in the order in which S3 writes them.
@@ -48,15 +53,37 @@ def demand(row: Element, name: str) -> str:
     return value
 
 
+def integer_of(leaf: Element) -> int:
+    """The whole number that an element holds."""
+    text = leaf.text.strip()
+    if leaf.children or _INTEGER.fullmatch(text) is None:
+        raise ProtocolError(f"{leaf.name} is not a whole number: {text[:40]!r}")
+    return int(text)
+
+
+def boolean_of(leaf: Element) -> bool:
+    """true or false, as an element holds it."""
+    value = _BOOLEANS.get(leaf.text.strip().lower())
+    if value is None or leaf.children:
+        raise ProtocolError(f"{leaf.name} is neither true nor false: {leaf.text[:40]!r}")
+    return value
+
+
+def time_of(leaf: Element) -> datetime:
+    """The time that an element holds: aware, in UTC; a date alone is its midnight."""
+    text = leaf.text.strip()
+    if leaf.children or _TIME.fullmatch(text) is None:
+        raise ProtocolError(f"{leaf.name} is not a timestamp: {text[:40]!r}")
+    try:
+        return parse_iso8601(text)
+    except (ValueError, OverflowError) as error:
+        raise ProtocolError(f"{leaf.name} is not a timestamp: {text[:40]!r}") from error
+
+
 def integer(row: Element, name: str) -> int | None:
     """The whole number of a child, None without one."""
-    text = row.value(name)
-    if text is None:
-        return None
-    text = text.strip()
-    if _INTEGER.fullmatch(text) is None:
-        raise ProtocolError(f"{name} of {row.name} is not a whole number: {text[:40]!r}")
-    return int(text)
+    leaf = row.child(name)
+    return None if leaf is None else integer_of(leaf)
 
 
 def demand_integer(row: Element, name: str) -> int:
@@ -69,13 +96,8 @@ def demand_integer(row: Element, name: str) -> int:
 
 def boolean(row: Element, name: str) -> bool | None:
     """true or false in a child, None without one."""
-    text = row.value(name)
-    if text is None:
-        return None
-    value = _BOOLEANS.get(text.strip().lower())
-    if value is None:
-        raise ProtocolError(f"{name} of {row.name} is neither true nor false: {text[:40]!r}")
-    return value
+    leaf = row.child(name)
+    return None if leaf is None else boolean_of(leaf)
 
 
 def demand_boolean(row: Element, name: str) -> bool:
@@ -130,20 +152,20 @@ def checksum_elements(values: Mapping[str, str]) -> str:
     return "".join([element(name, values[algorithm]) for algorithm, name in _CHECKSUMS.items() if algorithm in values])
 
 
-def malformed(message: str) -> ServiceError:
-    """MalformedXML: the answer to a request whose document is not the one that the operation takes."""
-    return service_error("MalformedXML", message)
+def read_request(
+    body: bytes, name: str, content: Callable[[Element], _Content], *, code: str = "MalformedXML"
+) -> _Content:
+    """What `content` finds in the root element of a request; where it raises ProtocolError, that is MalformedXML.
 
-
-def read_request(body: bytes, name: str, content: Callable[[Element], _Content]) -> _Content:
-    """What `content` finds in the root element of a request; MalformedXML where that raises ProtocolError."""
+    code: what the server answers instead, in the few cases where S3 has a word of its own.
+    """
     try:
         root = parse_tree(decode_document(body))
         if root.name != name:
             raise ProtocolError(f"the request is a <{root.name[:40]}> document, not <{name}>")
         return content(root)
     except ProtocolError as error:
-        raise malformed(str(error)) from error
+        raise service_error(code, str(error)) from error
 
 
 def only(row: Element, *names: str) -> Element:
