@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from s3func.errors import ProtocolError, ServiceError, service_error
 from s3func.wire.s3xml_error import element, frame, open_document
-from s3func.wire.s3xml_fields import Owner, given, only, owner, owner_element, read_request
+from s3func.wire.s3xml_fields import Owner, demand, given, only, owner, owner_element, read_request
 from s3func.wire.xmltree import Element
 
 __all__ = [
@@ -77,7 +77,7 @@ _GRANTEE = re.compile(r'[ \t]*(id|uri|emailAddress)[ \t]*=[ \t]*(?:"([^"]*)"|([^
 
 
 class Grantee(NamedTuple):
-    """Who is granted something: exactly one of `id`, `uri` and `email_address` is not empty."""
+    """Who is granted something: one of `id`, `uri` and `email_address`; some stores name nobody in their answers."""
 
     id: str = ""
     display_name: str = ""
@@ -87,7 +87,9 @@ class Grantee(NamedTuple):
     @property
     def kind(self) -> str:
         """`CanonicalUser`, `Group` or `AmazonCustomerByEmail`: the document's xsi:type."""
-        return _kind(self.id, self.uri, self.email_address)
+        if self.uri:
+            return "Group"
+        return "AmazonCustomerByEmail" if self.email_address and not self.id else "CanonicalUser"
 
 
 class Grant(NamedTuple):
@@ -169,9 +171,9 @@ def grant_headers(grants: Iterable[Grant]) -> dict[str, str]:
     """The x-amz-grant-… headers of a request; ValueError for a grant that no header can carry."""
     values: dict[str, list[str]] = {}
     names = {permission: name for name, permission in _HEADERS.items()}
-    for grantee, permission in grants:
-        if permission not in names:
-            raise ValueError(f"grants holds an unknown permission: {permission!r}")
+    for grant in grants:
+        _check_grant(grant)
+        grantee, permission = grant
         word = {"CanonicalUser": "id", "Group": "uri", "AmazonCustomerByEmail": "emailAddress"}[grantee.kind]
         text = grantee.id or grantee.uri or grantee.email_address
         if re.search(r'["\x00-\x1f\x7f]', text):
@@ -192,14 +194,7 @@ def _grant(row: Element) -> Grant:
     if who is None:
         raise ProtocolError("a Grant has no Grantee")
     grantee = Grantee(*[who.value(name) or "" for name in ("ID", "DisplayName", "URI", "EmailAddress")])
-    permission = row.value("Permission") or ""
-    try:
-        kind = grantee.kind
-    except ValueError as error:
-        raise ProtocolError(str(error)) from error
-    if permission not in _PERMISSIONS:
-        raise ProtocolError(f"a Grant to a {kind} has an unknown Permission: {permission[:40]!r}")
-    return Grant(grantee, permission)
+    return Grant(grantee, demand(row, "Permission"))
 
 
 def _strict_policy(root: Element) -> AccessControlPolicy:
@@ -213,6 +208,11 @@ def _strict_policy(root: Element) -> AccessControlPolicy:
     policy = _policy(root)
     if not policy.owner.id:
         raise ProtocolError("the access control policy has no owner")
+    try:
+        for grant in policy.grants:
+            _check_grant(grant)
+    except ValueError as error:
+        raise ProtocolError(str(error)) from error
     return policy
 
 
@@ -246,9 +246,8 @@ def _header_grantees(name: str, value: str) -> list[Grantee]:
 
 
 def _grant_element(grant: Grant) -> str:
+    _check_grant(grant)
     grantee, permission = grant
-    if permission not in _PERMISSIONS:
-        raise ValueError(f"grants holds an unknown permission: {permission!r}")
     content = (
         f"{given('ID', grantee.id)}{given('DisplayName', grantee.display_name)}"
         f"{given('EmailAddress', grantee.email_address)}{given('URI', grantee.uri)}"
@@ -256,12 +255,12 @@ def _grant_element(grant: Grant) -> str:
     return f"<Grant>{grantee_element(grantee.kind, content)}{element('Permission', permission)}</Grant>"
 
 
-def _kind(identity: str, uri: str, email_address: str) -> str:
-    names = {"CanonicalUser": identity, "Group": uri, "AmazonCustomerByEmail": email_address}
-    kinds = [kind for kind, text in names.items() if text]
-    if len(kinds) != 1:
-        raise ValueError("a grantee is named by exactly one of an id, a URI and an e-mail address")
-    return kinds[0]
+def _check_grant(grant: Grant) -> None:
+    grantee, permission = grant
+    if permission not in _PERMISSIONS:
+        raise ValueError(f"grants holds an unknown permission: {permission[:40]!r}")
+    if sum(map(bool, (grantee.id, grantee.uri, grantee.email_address))) != 1:
+        raise ValueError("grants holds a grantee without exactly one of an id, a URI and an e-mail address")
 
 
 def _invalid(message: str) -> ServiceError:
