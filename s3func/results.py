@@ -175,11 +175,12 @@ class GetResult(ObjectResult):
     """The answer to get_object: its head, and its body as `.data`, `.read()`, `.readinto()` or `.iter_chunks()`.
 
     The connection goes back to the pool at the end of the body, on close(), at the end of a `with` block, or when the
-    result is garbage. Where the store sends a checksum of the whole object, it is verified at the end:
-    ChecksumMismatch. TruncatedBody when the body ends early. Not for use by several threads at once.
+    result is garbage. Where the store sends a checksum of the whole object, it is verified with the last byte:
+    ChecksumMismatch. TruncatedBody when the body ends early. After close() only a `.data` that was read before is left,
+    reading is a ValueError. Not for use by several threads at once.
     """
 
-    __slots__ = ("_algorithm", "_data", "_expected", "_hasher", "_kept", "_position", "_stream")
+    __slots__ = ("_algorithm", "_closed", "_data", "_expected", "_hasher", "_kept", "_length", "_position", "_stream")
 
     def __init__(self, response: Response, *, algorithm: str = "", expected: str = "") -> None:
         """algorithm and expected: the checksum to verify at the end of the body, if there is one."""
@@ -194,6 +195,8 @@ class GetResult(ObjectResult):
         self._algorithm = algorithm
         self._expected = expected
         self._position = 0
+        self._length: int | None = None
+        self._closed = False
         self._kept = False
         self._data: bytes | None = None
         self._stream: BodyStream | None = None
@@ -205,6 +208,7 @@ class GetResult(ObjectResult):
             self._data = body
         else:
             self._stream = body
+            self._length = self.size
 
     @property
     def stream(self) -> GetResult:
@@ -224,17 +228,19 @@ class GetResult(ObjectResult):
         return cast("bytes", self._data)
 
     def read(self, size: int | None = -1) -> bytes:
-        """Up to `size` bytes, b"" at the end; all that is left without a size."""
+        """`size` bytes, fewer only at the end, where it is b""; all that is left without a size."""
         if size is None or size < 0:
             return b"".join(self.iter_chunks())
-        stream = self._stream
-        if stream is None:
-            return self._from_data(size)
-        if size == 0:
-            return b""
-        block = stream.read(size)
-        self._account(block, len(block))
-        return block
+        block = self._read_some(size)
+        if len(block) == size or not block:
+            return block
+        # What the network brings in one piece is no number of bytes that a reader of a header could rely on.
+        blocks = [block]
+        left = size - len(block)
+        while left and (block := self._read_some(left)):
+            blocks.append(block)
+            left -= len(block)
+        return b"".join(blocks)
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
         """Fill a part of the buffer and return how many bytes that was; 0 at the end."""
@@ -250,11 +256,21 @@ class GetResult(ObjectResult):
         self._account(view[:count], count)
         return count
 
+    def _read_some(self, size: int) -> bytes:
+        stream = self._stream
+        if stream is None:
+            return self._from_data(size)
+        if size == 0:
+            return b""
+        block = stream.read(min(size, BLOCK))
+        self._account(block, len(block))
+        return block
+
     def iter_chunks(self, size: int = BLOCK) -> Iterator[bytes]:
         """The rest of the body in blocks of at most `size` bytes."""
         if size < 1:
             raise ValueError("size must be at least 1")
-        while block := self.read(size):
+        while block := self._read_some(size):
             yield block
 
     __iter__ = iter_chunks
@@ -264,14 +280,14 @@ class GetResult(ObjectResult):
         stream, self._stream = self._stream, None
         if stream is not None:
             stream.close()
+        self._closed = True
         if not self._kept:
             self._data = None
-        self._position = len(self._data or b"")
 
     @property
     def closed(self) -> bool:
-        """Whether the body was closed or read to its end."""
-        return self._stream is None and self._position == len(self._data or b"")
+        """Whether close() was called."""
+        return self._closed
 
     def readable(self) -> bool:
         """True: for the standard library's readers."""
@@ -292,6 +308,9 @@ class GetResult(ObjectResult):
         return data
 
     def _from_data(self, size: int) -> bytes:
+        if self._closed:
+            # Never b"", which would look like the end of the body.
+            raise ValueError("the result is closed")
         data = self._data
         if data is None:
             return b""
@@ -304,6 +323,9 @@ class GetResult(ObjectResult):
             self._position += count
             if self._hasher is not None:
                 self._hasher.update(block)
+                if self._position == self._length:
+                    # Whoever knows the size stops reading here.
+                    self._verify()
             return
         self._stream = None
         self._verify()
