@@ -290,8 +290,19 @@ class GetResult(ObjectResult):
         return self._closed
 
     def readable(self) -> bool:
-        """True: for the standard library's readers."""
+        """True: io.BufferedReader and io.TextIOWrapper ask a stream what it can do."""
         return True
+
+    def writable(self) -> bool:
+        """False."""
+        return False
+
+    def seekable(self) -> bool:
+        """False."""
+        return False
+
+    def flush(self) -> None:
+        """Nothing to do, but closing a reader of the standard library flushes what is below it."""
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import pickle
@@ -407,6 +408,26 @@ class Countdown:
 
     def close(self) -> None:
         self._file.close()
+
+
+def test_the_standard_library_reads_it(session: S3Session) -> None:
+    """A result is a raw stream for the library's readers of bytes, text and archives, and closing them closes it."""
+    lines = [f"{n},zeile {n},é\n" for n in range(100_000)]
+    text = "".join(lines)
+    session.put_object("text", text)
+    result = session.get_object("text")
+    with io.BufferedReader(result) as reader:  # type: ignore[type-var]
+        assert text[:5].encode() == reader.read(5)
+        assert text[5:].encode() == reader.read()
+        assert b"" == reader.read()
+    assert result.closed
+    with io.TextIOWrapper(io.BufferedReader(session.get_object("text")), encoding="utf-8") as file:  # type: ignore[type-var]
+        assert lines == list(file)
+    with io.TextIOWrapper(session.get_object("text"), encoding="utf-8") as file:  # type: ignore[type-var]
+        assert lines == list(file)
+    session.put_object("zipped", gzip.compress(text.encode()))
+    with gzip.open(session.get_object("zipped"), "rt", encoding="utf-8") as file:  # type: ignore[call-overload]
+        assert text == file.read()
 
 
 def test_a_checksum_that_does_not_fit() -> None:
