@@ -146,12 +146,9 @@ class S3App:
 
 
 def _refusal(error: ServiceError, request: Request, target: Target, request_id: str) -> Response:
-    """The error document; an answer to HEAD, and one that says that nothing is new, has none."""
-    headers = dict(error.headers)
-    if request.method == "HEAD" or error.status in _BODILESS:
-        return Response(error.status, headers)
+    """The error document."""
+    headers = {**error.headers, "content-type": "application/xml"}
     about = {"BucketName": error.bucket or target.bucket, "Key": error.key or target.key}
-    headers["content-type"] = "application/xml"
     document = s3xml.render_error(
         error.code,
         # Some clients cannot read an error without a message.

@@ -39,6 +39,7 @@ _UNIMPLEMENTED = (
     "x-amz-bucket-object-lock-enabled",
     "x-amz-copy-source-server-side-encryption",
     "x-amz-grant-",
+    "x-amz-if-match-",
     "x-amz-object-lock-",
     "x-amz-server-side-encryption",
     "x-amz-tagging",

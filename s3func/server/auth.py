@@ -63,7 +63,7 @@ class _Claim(NamedTuple):
 
     authorization: sigv4.Authorization
     date: str
-    payload_hash: str
+    payload_hashes: tuple[str, ...]
     query: str
 
 
@@ -130,7 +130,7 @@ class Authenticator:
                     "MaxAllowedSkewMilliseconds": str(SKEW_SECONDS * 1000),
                 },
             )
-        return _Claim(authorization, date, payload_hash, query)
+        return _Claim(authorization, date, (payload_hash,), query)
 
     def _claim_of_query(self, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str], query: str) -> _Claim:
         given = {
@@ -156,10 +156,13 @@ class Authenticator:
             raise _query_error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"") from None
         self._check_scope("AuthorizationQueryParametersError", authorization, date)
         self._check_lifetime(moment, given["Expires"])
-        # The body of a presigned request is unsigned, unless the signer put its hash among the signed headers.
-        payload_hash = headers.get(_SIGNED_ANYWAY) if _SIGNED_ANYWAY in names else None
+        # The body of a presigned request is unsigned. Signers whose URL binds the hash of a body, as a signed header,
+        # differ in whether they also write it here; the body is compared with that header in any case.
+        payload_hashes: tuple[str, ...] = (sigv4.UNSIGNED_PAYLOAD,)
+        if _SIGNED_ANYWAY in names and _SIGNED_ANYWAY in headers:
+            payload_hashes = (headers[_SIGNED_ANYWAY], sigv4.UNSIGNED_PAYLOAD)
         unsigned = "&".join([pair for pair in query.split("&") if not pair.startswith("X-Amz-Signature=")])
-        return _Claim(authorization, date, payload_hash or sigv4.UNSIGNED_PAYLOAD, unsigned)
+        return _Claim(authorization, date, payload_hashes, unsigned)
 
     def _check_lifetime(self, moment: float, expires: str) -> None:
         if re.fullmatch(r"[0-9]{1,7}", expires, re.ASCII) is None or not 1 <= int(expires) <= sigv4.EXPIRES_MAX_SECONDS:
@@ -204,12 +207,13 @@ class Authenticator:
         signature = authorization.signature.encode()
         text = canonical = ""
         for path, query in _canonical_forms(request.path, claim.query, parameters):
-            canonical = sigv4.canonical_request(
-                request.method, path, query, headers, authorization.signed_headers, claim.payload_hash
-            )
-            text = sigv4.string_to_sign(claim.date, scope, canonical)
-            if hmac.compare_digest(sigv4.signature(key, text).encode(), signature):
-                return user
+            for payload_hash in claim.payload_hashes:
+                canonical = sigv4.canonical_request(
+                    request.method, path, query, headers, authorization.signed_headers, payload_hash
+                )
+                text = sigv4.string_to_sign(claim.date, scope, canonical)
+                if hmac.compare_digest(sigv4.signature(key, text).encode(), signature):
+                    return user
         raise service_error(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. "

@@ -47,6 +47,7 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
     ("GET", "bucket", "location"): buckets.get_bucket_location,
     ("GET", "bucket", ""): listing.list_objects,
     ("GET", "bucket", "list-type"): listing.list_objects_v2,
+    ("GET", "bucket", "versions"): listing.list_object_versions,
     ("POST", "bucket", "delete"): deletion.delete_objects,
     ("PUT", "object", ""): objects.put_object,
     ("PUT", "object", "x-amz-copy-source"): copying.copy_object,

@@ -34,6 +34,7 @@ def sign(
     payload_hash: str | None = None,
     unsigned: tuple[str, ...] = (),
     date_header: bool = False,
+    day: str | None = None,
 ) -> dict[str, str]:
     """The headers of a signed request; every keyword is a way to get it wrong. `unsigned` are left out of the signature."""
     now = time.time() if now is None else now
@@ -45,8 +46,9 @@ def sign(
     canonical = sigv4.canonical_request(
         method, path, sigv4.canonical_query(query), fields, names, fields["x-amz-content-sha256"]
     )
-    scope = sigv4.credential_scope(date[:8], region, service)
-    key = sigv4.signing_key(secret, date[:8], region, service)
+    day = day or date[:8]
+    scope = sigv4.credential_scope(day, region, service)
+    key = sigv4.signing_key(secret, day, region, service)
     signature = sigv4.signature(key, sigv4.string_to_sign(date, scope, canonical))
     fields["authorization"] = sigv4.authorization_header(key_id, scope, names, signature)
     return fields
@@ -64,6 +66,7 @@ def presign(
     region: str = REGION,
     headers: Mapping[str, str] | None = None,
     date: str | None = None,
+    payload_hash: str = sigv4.UNSIGNED_PAYLOAD,
 ) -> str:
     """The query of a presigned request, signature and all."""
     date = date or amz_date(time.time() if now is None else now)
@@ -77,7 +80,7 @@ def presign(
         expires_seconds=expires,
         signed_headers=sorted(fields),
     )
-    canonical = sigv4.canonical_request(method, path, canonical_query, fields, sorted(fields), sigv4.UNSIGNED_PAYLOAD)
+    canonical = sigv4.canonical_request(method, path, canonical_query, fields, sorted(fields), payload_hash)
     key = sigv4.signing_key(secret, date[:8], region)
     return f"{canonical_query}&X-Amz-Signature={sigv4.signature(key, sigv4.string_to_sign(date, scope, canonical))}"
 

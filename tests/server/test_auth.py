@@ -41,6 +41,7 @@ BAD_SIGNATURES: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
     ("unknown key id", {"key_id": "AKIDNOBODY"}, (403, "InvalidAccessKeyId")),
     ("wrong region", {"region": "eu-west-1"}, (400, "AuthorizationHeaderMalformed")),
     ("wrong service", {"service": "ec2"}, (400, "AuthorizationHeaderMalformed")),
+    ("the key of another day", {"day": "20150830"}, (400, "AuthorizationHeaderMalformed")),
     ("host not signed", {"unsigned": ("host",)}, (403, "AccessDenied")),
     (
         "an x-amz header not signed",
@@ -238,6 +239,22 @@ def test_a_presigned_url_is_for_one_method_and_what_it_signs(caller: Caller) -> 
     signed = presign("GET", "/bkt/key", headers={"x-amz-checksum-mode": "ENABLED"})
     assert BODY == read(get(app, signed, {"x-amz-checksum-mode": "ENABLED"}))
     assert (403, "AccessDenied") == code(get(app, signed))
+
+
+@pytest.mark.parametrize("hash_in_canonical_request", [True, False])
+def test_a_presigned_url_may_bind_the_body(caller: Caller, *, hash_in_canonical_request: bool) -> None:
+    """With x-amz-content-sha256 among its signed headers, a URL is good for that one body, whoever's way it was signed."""
+    digest = sha256(BODY).hexdigest()
+    headers = {"x-amz-content-sha256": digest}
+    query = presign(
+        "PUT", "/bkt/key", headers=headers, payload_hash=digest if hash_in_canonical_request else "UNSIGNED-PAYLOAD"
+    )
+    sent = {"host": "localhost", **headers}
+    assert (400, "XAmzContentSHA256Mismatch") == code(send(caller.app, sent, b"another body", query=query))
+    assert_nothing_stored(caller.app)
+    assert 200 == send(caller.app, sent, query=query).status
+    other = sent | {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
+    assert (403, "SignatureDoesNotMatch") == code(send(caller.app, other, b"another body", query=query))
 
 
 def test_a_presigned_url_of_version_2_is_refused(caller: Caller) -> None:

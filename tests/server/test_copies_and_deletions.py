@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from s3func.message import Request
 from s3func.wire import s3xml
 from tests.server.conditions import BODY, CONDITIONS, ETAG
-from tests.server.forge import Caller, base64_of, code, keys, read
+from tests.server.forge import Caller, base64_of, code, keys, read, sign
 
 
 def copy(caller: Caller, source: str, target: str = "/bkt/copy", **headers: str) -> tuple[int, str]:
@@ -239,6 +240,26 @@ def test_where_a_bucket_is_made(caller: Caller, body: bytes, expected: tuple[int
     response = caller("PUT", "/new-bucket", body=body)
     assert expected == ((200, "") if response.status == 200 else code(response))
     assert expected[0] == (200 if caller("HEAD", "/new-bucket").status == 200 else 400)
+
+
+class Endless:
+    """A body that never ends."""
+
+    def read(self, size: int = -1) -> bytes:
+        return b" " * size
+
+    def readinto(self, buffer: memoryview) -> int:
+        return len(buffer)
+
+    def close(self) -> None:
+        """Nothing to give up."""
+
+
+def test_an_endless_configuration_is_given_up(caller: Caller) -> None:
+    """A document of unknown length is read no further than documents go."""
+    headers = sign("PUT", "/new-bucket", payload_hash="UNSIGNED-PAYLOAD") | {"transfer-encoding": "chunked"}
+    response = caller.app(Request("PUT", "http://localhost", "/new-bucket", "", headers, Endless()))
+    assert (400, "EntityTooLarge") == code(response)
 
 
 def test_a_bucket_with_promises_is_refused(caller: Caller) -> None:

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +17,10 @@ from typing import Any
 import pytest
 
 import s3func.testing
+from s3func.errors import ConnectionLost
+from s3func.message import BLOCK
 from s3func.server import ASGIApp, Listener, LocalBackend, MemoryBackend, S3App, create_s3_app
+from s3func.server.backend import ObjectAttributes, ObjectReader
 from s3func.server.listener import COLLECTED_BYTES, Intake
 from s3func.testing import Server
 from tests.server.forge import KEY_ID, SECRET, Reply, Wire, sign
@@ -331,26 +333,80 @@ def test_large_objects_are_streams_in_flat_memory(tmp_path: Path) -> None:
     assert int(after) - int(before) < 64 * 1024, "KiB"
 
 
-def test_a_reader_that_leaves_is_noticed(tmp_path: Path) -> None:
-    """When a client goes away in the middle of a large object, the object is closed and the server goes on."""
-    backend = MemoryBackend()
-    with s3func.testing.server(backend, access_key_id=KEY_ID, secret_access_key=SECRET) as server:
-        backend.create_bucket("bkt")
-        closed = threading.Event()
-        with Wire(server.endpoint_url) as wire:
-            assert 200 == ask(wire, "PUT", "/bkt/key", b"x" * (16 * LARGE)).status
-        opened = backend.open_object
+class SpyReader:
+    """A reader that remembers how much it gave and whether it was closed."""
 
-        def open_object(*arguments: Any) -> Any:
-            reader = opened(*arguments)
-            reader.close = closed.set  # type: ignore[method-assign] # a spy
-            return reader
+    def __init__(self, reader: ObjectReader) -> None:
+        self.reader = reader
+        self.stored = reader.stored
+        self.given = 0
+        self.closed = False
 
-        backend.open_object = open_object  # type: ignore[method-assign, assignment] # a spy
-        with Wire(server.endpoint_url) as wire:
-            wire.send("GET", "/bkt/key", sign("GET", "/bkt/key", host=wire.host))
-            assert b"HTTP/1.1 200" == wire.socket.recv(12)
-        assert closed.wait(20)
+    def read_at(self, offset: int, size: int) -> bytes:
+        block = self.reader.read_at(offset, size)
+        self.given += len(block)
+        return block
+
+    def close(self) -> None:
+        self.reader.close()
+        self.closed = True
+
+
+def test_a_reader_that_leaves_is_noticed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a client goes away in the middle of a large object, the rest is not read and the object is closed."""
+    with server.app.backend.begin_put("bkt", "key") as writer:
+        for _ in range(256):
+            writer.write(bytes(LARGE))
+        writer.commit(ObjectAttributes())
+    spies: list[SpyReader] = []
+    opened = server.app.backend.open_object
+
+    def open_object(bucket: str, key: str, version_id: str | None = None) -> SpyReader:
+        spies.append(SpyReader(opened(bucket, key, version_id)))
+        return spies[0]
+
+    monkeypatch.setattr(server.app.backend, "open_object", open_object)
+    with Wire(server.endpoint_url) as wire:
+        wire.send("GET", "/bkt/key", sign("GET", "/bkt/key", host=wire.host))
+        assert b"HTTP/1.1 200" == wire.socket.recv(12)
+    assert eventually(lambda: [True] == [spy.closed for spy in spies])
+    assert spies[0].given < 256 * LARGE
+
+
+def test_an_early_refusal_does_not_receive() -> None:
+    """Where the sender waits for 100 Continue, a refusal is sent without asking for, or throwing away, any body."""
+    asgi = create_s3_app(MemoryBackend(), KEY_ID, SECRET)
+    scope = scope_of("/bkt/key", {"host": "x", "content-length": "100000", "expect": "100-continue"})
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        raise AssertionError("the body was asked for")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    asyncio.run(asgi({**scope, "method": "PUT"}, receive, send))
+    assert 403 == sent[0]["status"]
+    asgi.close()
+
+
+def test_what_is_given_up_is_never_whole() -> None:
+    """A body that was closed while a part of it waited to be read is lost for its reader, although it had all arrived."""
+
+    async def run() -> None:
+        async def receive() -> Any:
+            return {"type": "http.request", "body": bytes(8 * BLOCK), "more_body": False}
+
+        intake = Intake(receive, asyncio.get_running_loop(), 20.0)
+        assert BLOCK == len(await asyncio.to_thread(intake.read, BLOCK))
+        assert intake.is_complete
+        intake.close()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        with pytest.raises(ConnectionLost):
+            intake.read(BLOCK)
+
+    asyncio.run(run())
 
 
 def test_an_intake_gives_blocks_of_the_size_that_is_asked() -> None:
@@ -377,8 +433,10 @@ def test_an_intake_gives_blocks_of_the_size_that_is_asked() -> None:
 # --- the end
 
 
-def test_stopping_does_not_wait_for_idle_connections_or_stuck_senders(server: Server) -> None:
-    """With connections that are idle, half-sent and waiting, the server stops, and its port is free."""
+def test_stopping_does_not_wait_for_idle_connections_or_stuck_senders(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With connections that are idle, half-sent and waiting, the server stops without a complaint; its port is free."""
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(Wire(server.endpoint_url)) for _ in range(3)]
         assert 200 == ask(wires[0], "GET", "/bkt").status
@@ -388,6 +446,7 @@ def test_stopping_does_not_wait_for_idle_connections_or_stuck_senders(server: Se
         server.stop()
         for wire in wires:
             assert wire.is_closed()
+    assert [] == caplog.records
     with pytest.raises(ConnectionRefusedError):
         Wire(server.endpoint_url)
 

@@ -15,7 +15,7 @@ from s3func.server.backend import ObjectAttributes
 from s3func.wire import s3xml
 from s3func.wire.encoding import encode_query
 from tests.interop.keys import HOSTILE_KEYS
-from tests.server.forge import KEY_ID, SECRET, Caller, base64_of, code, read
+from tests.server.forge import KEY_ID, SECRET, Caller, base64_of, code, keys, read
 
 _NOTHING = ObjectAttributes()
 
@@ -117,6 +117,16 @@ def test_a_prefix_is_no_pattern(caller: Caller) -> None:
         assert expected == [entry.key for page in pages(caller, 2, prefix=prefix) for entry in page.entries]
 
 
+def test_a_plus_in_a_query_is_a_space(caller: Caller) -> None:
+    """As forms have it, and as every S3 server does; %2B is the plus sign."""
+    caller.put("a%20b")
+    caller.put("a%2Bb")
+    for prefix, expected in [("a+b", b"<Key>a b</Key>"), ("a%20b", b"<Key>a b</Key>"), ("a%2Bb", b"<Key>a+b</Key>")]:
+        body = read(caller("GET", "/bkt", f"prefix={prefix}"))
+        assert expected in body
+        assert 1 == body.count(b"<Key>")
+
+
 def test_the_document_says_what_was_asked(caller: Caller) -> None:
     """Version 2 has KeyCount, StartAfter and the tokens; version 1 has Marker, and NextMarker with a delimiter."""
     for key in ("a/1", "a/2", "b", "c"):
@@ -176,6 +186,24 @@ def test_a_token_is_opaque_and_whole(caller: Caller) -> None:
     for wrong in (token[:-4], token + "AAAA", token.swapcase()):
         query = encode_query([("list-type", "2"), ("continuation-token", wrong)])
         assert (400, "InvalidArgument") == code(caller("GET", "/bkt", query))
+
+
+def test_versions_where_none_are_kept(caller: Caller) -> None:
+    """Every object is listed as its one version, "null" and latest, page by page, and can be deleted as that."""
+    for key in ("a/1", "a/2", "b", "c"):
+        caller.put(key, b"body")
+    marker, found = "", []
+    for _ in range(4):
+        page = s3xml.parse_list_object_versions(read(caller("GET", "/bkt", f"max-keys=1&{marker}versions=")))
+        found += [(entry.key, entry.version_id, entry.is_latest, entry.size) for entry in page.entries]
+        marker = f"key-marker={page.next_token}&version-id-marker={page.next_version_id}&"
+    assert not page.is_truncated
+    assert [(key, "null", True, 4) for key in ("a/1", "a/2", "b", "c")] == found
+    folded = s3xml.parse_list_object_versions(read(caller("GET", "/bkt", "delimiter=%2F&versions=")))
+    assert (["b", "c"], ["a/"]) == ([entry.key for entry in folded.entries], folded.common_prefixes)
+    assert (400, "InvalidArgument") == code(caller("GET", "/bkt", "version-id-marker=null&versions="))
+    assert 204 == caller("DELETE", "/bkt/b", "versionId=null").status
+    assert ["a/1", "a/2", "c"] == keys(caller)
 
 
 def test_a_listing_of_no_bucket(caller: Caller) -> None:

@@ -355,6 +355,8 @@ def test_conditions_on_writes(caller: Caller) -> None:
     assert 200 == caller("PUT", "/bkt/key", body=b"2", headers={"if-match": f'"{ETAG}"'}).status
     assert b"2" == read(caller("GET", "/bkt/key"))
     assert (412, "PreconditionFailed") == code(caller("DELETE", "/bkt/key", headers={"if-match": f'"{ETAG}"'}))
+    ignored = caller("DELETE", "/bkt/key", headers={"x-amz-if-match-size": "7"})
+    assert (501, "NotImplemented") == code(ignored), "a condition that nobody looks at must not delete"
     assert ["key"] == keys(caller)
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s3func.message import Request
 from s3func.server import S3App
 from s3func.server.addressing import Target, parse_target
-from s3func.server.routing import ROUTES, SUBRESOURCES
-from s3func.wire.encoding import encode_component, encode_path
+from s3func.server.backend import ObjectAttributes
+from s3func.server.routing import METHODS, PARAMETERS, ROUTES, SUBRESOURCES
+from s3func.wire.encoding import encode_component, encode_path, encode_query
 from tests.interop.keys import HOSTILE_KEYS
 from tests.server.forge import KEY_ID, SECRET, Caller, code, path_of, read, sign
 
-BUCKET_SUBRESOURCES = [*sorted(SUBRESOURCES - {"location", "list-type"}), "not-yet-invented"]
+BUCKET_SUBRESOURCES = [*sorted(SUBRESOURCES - {"location", "list-type", "versions"}), "not-yet-invented"]
 OBJECT_SUBRESOURCES = [*sorted(SUBRESOURCES), "not-yet-invented"]
 
 
@@ -228,3 +229,61 @@ def test_a_repeated_parameter_counts_once(caller: Caller) -> None:
     caller.put("a1")
     caller.put("b1")
     assert b"<Key>b1</Key>" in read(caller("GET", "/bkt", "prefix=" + encode_component("b") + "&prefix=a"))
+
+
+# What a request may be made of: the words of the protocol, and anything.
+_WORDS = sorted({sub for _, _, subs in ROUTES for sub in subs.split("+")} | SUBRESOURCES | PARAMETERS)
+_HEADERS = (
+    "range",
+    "if-match",
+    "if-none-match",
+    "if-modified-since",
+    "if-range",
+    "content-length",
+    "content-md5",
+    "content-type",
+    "x-amz-copy-source",
+    "x-amz-checksum-crc32",
+    "x-amz-content-sha256",
+    "x-amz-date",
+    "x-amz-metadata-directive",
+    "x-amz-meta-a",
+    "x-amz-storage-class",
+    "x-amz-sdk-checksum-algorithm",
+    "transfer-encoding",
+    "host",
+    "authorization",
+)
+_anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+_values = (
+    st.sampled_from(["", "0", "1", "*", "2", "bytes=0-", "bytes=-1", "/bkt/key", "COPY", "null", "url"]) | _anything
+)
+_paths = st.sampled_from(["/", "/bkt", "/bkt/", "/bkt/key", "/other-bucket", "//", "/bkt//", "/bkt/%2e%2e"])
+
+
+@given(
+    st.sampled_from(METHODS) | _anything,
+    _paths | _anything.map(lambda text: "/bkt/" + encode_path(text)) | _anything,
+    st.lists(st.tuples(st.sampled_from(_WORDS) | _anything, _values), max_size=3).map(encode_query) | _anything,
+    st.dictionaries(st.sampled_from(_HEADERS), _values, max_size=4),
+    st.sampled_from([b"", b"body", b"<Delete><Object><Key>key</Key></Object></Delete>", b"<a"])
+    | st.binary(max_size=20),
+)
+@settings(max_examples=500)
+def test_whatever_is_asked_is_answered(
+    method: str, path: str, query: str, headers: dict[str, str], body: bytes
+) -> None:
+    """No request, however strange, is the server's own fault, or touches another bucket than the one it names."""
+    app = S3App(no_auth=True)
+    app.backend.create_bucket("bkt")
+    app.backend.create_bucket("bystander")
+    with app.backend.begin_put("bystander", "key") as writer:
+        writer.commit(ObjectAttributes())
+    answer = app(Request(method, "http://localhost", path, query, headers, body))
+    assert answer.status < 500 or answer.status == 501
+    assert answer.headers["x-amz-request-id"]
+    for name, value in answer.headers.items():
+        assert "\n" not in name + value
+        assert "\r" not in name + value
+    assert isinstance(answer.body, bytes)
+    assert ["key"] == [row.key for row in app.backend.list_objects("bystander").rows]

@@ -1,4 +1,4 @@
-"""ListObjects, in both versions."""
+"""ListObjects, in both versions, and ListObjectVersions."""
 
 from __future__ import annotations
 
@@ -64,6 +64,39 @@ def list_objects_v2(call: Call) -> Response:
         encoding_type=encoding_type,
         continuation_token=token,
         start_after=start_after,
+    )
+    return Response(200, dict(_XML), document)
+
+
+def list_object_versions(call: Call) -> Response:
+    """Every object is its own one version, "null", as long as no bucket keeps more.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+    """
+    max_keys, encoding_type = _max_keys(call), _encoding_type(call)
+    prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
+    key_marker, version_id_marker = call.query.get("key-marker", ""), call.query.get("version-id-marker", "")
+    if version_id_marker and not key_marker:
+        raise _invalid(
+            "version-id-marker", version_id_marker, "A version-id marker cannot be specified without a key marker."
+        )
+    found = call.backend.list_objects(
+        call.bucket, prefix=prefix, delimiter=delimiter, start_after=key_marker, limit=max_keys
+    )
+    page = _page(found, found.next_start_after, with_owner=True)
+    for entry in page.entries:
+        entry.is_latest = True
+    if page.is_truncated:
+        page.next_version_id = "null"
+    document = s3xml.render_list_object_versions(
+        page,
+        bucket=call.bucket,
+        prefix=prefix,
+        delimiter=delimiter,
+        max_keys=max_keys,
+        encoding_type=encoding_type,
+        key_marker=key_marker,
+        version_id_marker=version_id_marker,
     )
     return Response(200, dict(_XML), document)
 

@@ -65,6 +65,7 @@ def head_object(call: Call) -> Response:
 
 def delete_object(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html."""
+    refuse_unimplemented(call.headers)
     deleted = call.backend.delete_object(call.bucket, call.key, version_id(call), write_guard(call.headers))
     headers = {}
     if deleted.version_id is not None:
