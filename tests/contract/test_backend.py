@@ -390,7 +390,7 @@ class TestDeleting:
     def test_versions_that_do_not_exist(self, backend: Backend) -> None:
         """Deleting an unknown version leaves the object alone; "null" names the object itself."""
         put(backend, "key")
-        assert Deleted("key") == backend.delete_object("bucket", "key", "no-such-version")
+        assert Deleted("key", "no-such-version") == backend.delete_object("bucket", "key", "no-such-version")
         assert ["key"] == keys_of(backend)
         backend.delete_object("bucket", "key", "null")
         assert [] == keys_of(backend)

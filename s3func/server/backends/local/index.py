@@ -218,7 +218,7 @@ class Index:
                 except ServiceError as error:
                     results.append(error)
                 else:
-                    results.append(Deleted(deletion.key))
+                    results.append(Deleted(deletion.key, deletion.version_id))
                     if blob is not None:
                         unused.append(blob)
             return results, unused
