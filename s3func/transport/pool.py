@@ -13,7 +13,7 @@ import socket
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, cast
-from weakref import WeakSet
+from weakref import WeakSet, finalize
 
 from s3func.errors import ConnectError, DeadlineExceeded, TimedOut, TransportError
 from s3func.transport.connection import Connection
@@ -41,6 +41,46 @@ if hasattr(os, "register_at_fork"):
 _TRUSTED_IDLE_SECONDS = 0.5
 
 
+class _Shelf:
+    """The idle connections of one origin; it knows nothing of the pool, so that a forgotten pool is no circle."""
+
+    __slots__ = ("connections", "is_open", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.connections: deque[Connection] = deque()
+        self.limit = limit
+        self.is_open = True
+
+    def put_back(self, connection: Connection) -> None:
+        """Keep a connection for the next request; a full shelf, or one that was closed, closes it."""
+        if len(self.connections) >= self.limit:
+            connection.close()
+            return
+        connection.idle_since = monotonic()
+        self.connections.append(connection)
+        if not self.is_open:
+            # Asked last: close() may have come in between.
+            self.clear()
+
+    def clear(self) -> None:
+        """Close the connections."""
+        while self.connections:
+            try:
+                self.connections.pop().close()
+            except IndexError:
+                return
+
+
+def _close_shelves(shelves: dict[str, _Shelf]) -> None:
+    while shelves:
+        try:
+            _, shelf = shelves.popitem()
+        except KeyError:
+            return
+        shelf.is_open = False
+        shelf.clear()
+
+
 class Pool:
     """A Transport that keeps connections alive, per origin; safe for threads and for fork."""
 
@@ -48,17 +88,20 @@ class Pool:
         """max_connections: idle connections kept per origin; more than that may be open at a time."""
         self.timeouts = timeouts
         self.max_connections = max_connections
-        self._idle: dict[str, deque[Connection]] = {}
+        self._shelves: dict[str, _Shelf] = {}
         self._tls: ssl.SSLContext | None = None
         _pools.add(self)
+        finalize(self, _close_shelves, self._shelves)
 
     def __call__(self, request: Request) -> Response:
         """Send on an idle connection, else on a new one; see message.Transport."""
+        if request.deadline is not None and request.deadline <= monotonic():
+            raise DeadlineExceeded("the total time allowed for the call ran out")
         try:
-            idle = self._idle[request.origin]
+            shelf = self._shelves[request.origin]
         except KeyError:
-            idle = self._idle.setdefault(request.origin, deque())
-        connection = self._take(idle, request) or self._connect(request, idle)
+            shelf = self._shelves.setdefault(request.origin, _Shelf(self.max_connections))
+        connection = self._take(shelf.connections, request) or self._connect(request, shelf)
         reused = connection.exchanges > 0
         try:
             return connection.exchange(request)
@@ -67,7 +110,7 @@ class Pool:
             if reused and not connection.answered and not isinstance(error, TimedOut):
                 # The peer has probably closed all of its idle connections; the next attempt gets a fresh one.
                 error.stale_connection = True
-                _close_all(idle)
+                shelf.clear()
             raise
 
     def _take(self, idle: deque[Connection], request: Request) -> Connection | None:
@@ -84,34 +127,26 @@ class Pool:
                 return connection
             connection.close()
 
-    def _connect(self, request: Request, idle: deque[Connection]) -> Connection:
+    def _connect(self, request: Request, shelf: _Shelf) -> Connection:
         origin = request.origin
         timeout = self.timeouts.connect
         if request.deadline is not None:
-            left = request.deadline - monotonic()
-            if left <= 0:
-                raise DeadlineExceeded("the total time allowed for the call ran out")
+            left = max(request.deadline - monotonic(), 0.001)
             timeout = left if timeout is None or left < timeout else timeout
         scheme, host, port = split_origin(origin)
         try:
-            if scheme == "https":
-                sock: socket.socket = self._connect_tls(host, port, timeout)
-            else:
-                sock = _connect_plain(host, port, timeout)
+            sock = self._connect_tls(host, port, timeout) if scheme == "https" else _connect_plain(host, port, timeout)
+            try:
+                return Connection(sock, self.timeouts.read, shelf.put_back)
+            except BaseException:
+                sock.close()
+                raise
         except TimeoutError as error:
             raise TimedOut(f"no connection to {origin} within {timeout:g} seconds") from error
         except OSError as error:
             raise ConnectError(f"no connection to {origin}: {error.strerror or error}") from error
-
-        def release(connection: Connection) -> None:
-            # After close(), or in a forked child, this deque is nobody's any more.
-            if len(idle) < self.max_connections and self._idle.get(origin) is idle:
-                connection.idle_since = monotonic()
-                idle.append(connection)
-            else:
-                connection.close()
-
-        return Connection(sock, self.timeouts.read, release)
+        except UnicodeError as error:
+            raise ConnectError(f"no connection to {origin}: not a host name") from error
 
     def _connect_tls(self, host: str, port: int, timeout: float | None) -> socket.socket:
         from urllib3.connection import HTTPSConnection
@@ -141,9 +176,7 @@ class Pool:
 
     def close(self) -> None:
         """Close the idle connections; those in use close when they are given back or dropped."""
-        origins, self._idle = self._idle, {}
-        for idle in origins.values():
-            _close_all(idle)
+        _close_shelves(self._shelves)
 
 
 def split_origin(origin: str) -> tuple[str, str, int]:
@@ -157,13 +190,9 @@ def split_origin(origin: str) -> tuple[str, str, int]:
 
 def _connect_plain(host: str, port: int, timeout: float | None) -> socket.socket:
     sock = socket.create_connection((host, port), timeout)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
     return sock
-
-
-def _close_all(idle: deque[Connection]) -> None:
-    while idle:
-        try:
-            idle.pop().close()
-        except IndexError:
-            return
