@@ -46,7 +46,7 @@ class ObjectResult:
     def size(self) -> int | None:
         """Bytes of the body that the answer describes (of the part, when a range was asked for)."""
         text = self.headers.get("content-length", "")
-        return int(text) if text.isdigit() else None
+        return int(text) if text.isdecimal() and len(text) < 20 else None
 
     content_length = size
 
