@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 CredentialsSource: TypeAlias = "Callable[[], Credentials | None]"
 ERROR_DOCUMENT_MAX = 1024 * 1024
+# The same in hexadecimal as what stands beside it in the answer to a wrong signature.
+_REPEATED_AS_BYTES = frozenset({"CanonicalRequestBytes", "StringToSignBytes"})
 # S3 tolerates 15 minutes; a difference of less than this cannot be why a HEAD was refused.
 _SKEW_SECONDS = 300.0
 
@@ -155,11 +157,15 @@ class SigV4Authorizer:
         else:
             error = service_error(
                 document.code,
-                document.message,
+                _without_secrets(document.message, request),
                 status=response.status,
                 request_id=document.request_id,
                 host_id=document.host_id,
-                details=document.details,
+                details={
+                    name: _without_secrets(text, request)
+                    for name, text in document.details.items()
+                    if name not in _REPEATED_AS_BYTES
+                },
             )
         error.headers = headers
         error.request_id = error.request_id or headers.get("x-amz-request-id", "")
@@ -221,6 +227,15 @@ class SigV4Authorizer:
         request.origin = self.place.origin
         request.headers["host"] = self.place.host
         return True
+
+
+def _without_secrets(text: str, request: Request) -> str:
+    """What a store says, less the signature and the session token that it may repeat: errors are logged and pickled."""
+    headers = request.headers
+    for secret in (headers.get("authorization", "").rpartition("Signature=")[2], headers.get("x-amz-security-token")):
+        if secret:
+            text = text.replace(secret, "***")
+    return text
 
 
 def _code_of_status(status: int) -> str:
