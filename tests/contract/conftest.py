@@ -12,11 +12,12 @@ from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.server.backend import Backend
 from s3func.server.backends.local import LocalBackend
 from s3func.server.backends.memory import MemoryBackend
+from tests.contract.objects import STORES
 
 MakeBackend = Callable[..., Backend]
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=list(STORES))
 def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeBackend]:
     """Make empty stores, as many as a test wants; they are closed after it."""
     with ExitStack() as stack:

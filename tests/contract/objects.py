@@ -6,11 +6,35 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterable
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from hypothesis import HealthCheck, settings
 
 from s3func.server.backend import Backend, Guard, ObjectAttributes, StoredObject
+from s3func.server.backends.local import LocalBackend
+from s3func.server.backends.memory import MemoryBackend
+from s3func.server.powers import Editable, Multipart, Versioned
+
+STORES: dict[str, type] = {"memory": MemoryBackend, "local": LocalBackend}
+"""Every store that the contract suite runs over."""
+
+
+def stores_with(power: type) -> list[str]:
+    """The stores that have a power."""
+    return [name for name, store in STORES.items() if issubclass(store, power)]
+
+
+class VersionedBackend(Backend, Versioned, Protocol):
+    """A store with versions."""
+
+
+class MultipartBackend(Backend, Multipart, Protocol):
+    """A store that takes objects in parts."""
+
+
+class EditableBackend(Backend, Editable, Protocol):
+    """A store whose documents can be edited."""
+
 
 # Property tests share the store of their test function; each example makes a bucket of its own.
 shared_store = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
