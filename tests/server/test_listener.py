@@ -377,17 +377,34 @@ def test_an_early_refusal_does_not_receive() -> None:
     """Where the sender waits for 100 Continue, a refusal is sent without asking for, or throwing away, any body."""
     asgi = create_s3_app(MemoryBackend(), KEY_ID, SECRET)
     scope = scope_of("/bkt/key", {"host": "x", "content-length": "100000", "expect": "100-continue"})
+    asked: list[bool] = []
     sent: list[Any] = []
 
     async def receive() -> Any:
-        raise AssertionError("the body was asked for")
+        asked.append(True)
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     asyncio.run(asgi({**scope, "method": "PUT"}, receive, send))
-    assert 403 == sent[0]["status"]
+    assert (403, []) == (sent[0]["status"], asked)
     asgi.close()
+
+
+def test_a_body_that_cannot_be_received_is_lost() -> None:
+    """When receiving fails, whoever waits for the body learns of it at once."""
+
+    async def run() -> None:
+        async def receive() -> Any:
+            raise OSError("broken")
+
+        intake = Intake(receive, asyncio.get_running_loop(), 20.0)
+        with pytest.raises(ConnectionLost):
+            await asyncio.to_thread(intake.read, 10)
+        intake.close()
+
+    asyncio.run(run())
 
 
 def test_what_is_given_up_is_never_whole() -> None:
