@@ -54,7 +54,8 @@ class RetryPolicy(NamedTuple):
     attempts: tries in all, the first one included. base_seconds: the first wait is drawn from [0, base]; each further
     one from twice as much. throttled_base_seconds: the same after SlowDown. wait_max_seconds: the longest wait.
     retry_after_max_seconds: a longer Retry-After ends the call, because waiting less would only be refused again.
-    quota: retries that one session may have outstanding before it fails fast; a first-try success pays one back.
+    quota: what a session's retries may cost, 5 each, before it fails fast: at 500, 100 retries. A call that succeeds at
+    once pays back 1, one that needed retries pays back its last one.
     """
 
     attempts: int = 5
@@ -72,7 +73,7 @@ class RetryPolicy(NamedTuple):
         if attempt >= self.attempts or not is_transient(error):
             return None
         base = self.throttled_base_seconds if isinstance(error, Throttled) else self.base_seconds
-        wait = float(random * min(self.wait_max_seconds, base * 2.0 ** (attempt - 1)))
+        wait = float(random * min(self.wait_max_seconds, base * 2.0 ** min(attempt - 1, 64)))
         asked = retry_after_seconds(error)
         if asked is None:
             return wait
@@ -95,5 +96,6 @@ def retry_after_seconds(error: S3FuncError) -> float | None:
         text = str(headers.get(name, "")).strip()
         # The date form of Retry-After is not worth a clock comparison: the usual backoff serves.
         if text.isascii() and text.isdigit():
-            return int(text) * unit
+            # Not int(): Python refuses to read more than 4,300 digits.
+            return float(text) * unit
     return None
