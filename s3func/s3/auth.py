@@ -221,8 +221,9 @@ class SigV4Authorizer:
         if region != self.place.region:
             self.place = self._endpoint.place(self.bucket, region)
             self._stamp = _NO_STAMP
-        elif f"/{region}/s3/" in request.headers.get("authorization", ""):
-            # This very region was refused. (Otherwise another thread learned the region while we were under way.)
+        elif request.origin == self.place.origin and f"/{region}/s3/" in request.headers.get("authorization", ""):
+            # This very region was refused. (Otherwise another thread learned the region while we were under way: after
+            # this request was addressed, or after it was signed.)
             return False
         request.origin = self.place.origin
         request.headers["host"] = self.place.host
