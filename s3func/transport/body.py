@@ -125,10 +125,9 @@ class FileBody:
 
     def _descriptor(self) -> int | None:
         """The descriptor of a regular file whose bytes are those of the file object, for positioned reads."""
-        if not hasattr(os, "preadv") or not isinstance(self._file, io.FileIO | io.BufferedReader):
-            return None
-        raw = self._file.raw if isinstance(self._file, io.BufferedReader) else self._file
-        if not isinstance(raw, io.FileIO):
+        raw = self._file.raw if type(self._file) is io.BufferedReader else self._file
+        # A class derived from these may translate what it reads.
+        if not hasattr(os, "preadv") or type(raw) is not io.FileIO:
             return None
         descriptor = raw.fileno()
         return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
@@ -163,10 +162,13 @@ def body_of(source: BodySource) -> Body:
     if isinstance(source, bytes):
         return source
     if isinstance(source, str):
-        return source.encode()
+        try:
+            return source.encode()
+        except UnicodeEncodeError:
+            raise ValueError("body has a lone surrogate, which no UTF-8 can carry") from None
     if isinstance(source, bytearray | memoryview):
         view = memoryview(source)
-        if view.nbytes <= _COPIED_MAX or not view.contiguous:
+        if view.nbytes <= _COPIED_MAX or not view.c_contiguous:
             return bytes(view)
         return BufferBody(view.cast("B"))
     if isinstance(source, os.PathLike):

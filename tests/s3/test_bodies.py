@@ -209,6 +209,36 @@ def test_views_of_wide_items(session: S3Session, size: int) -> None:
         assert numbers.tobytes() == session.get_object("key").data
 
 
+def test_a_view_in_the_order_of_fortran(session: S3Session) -> None:
+    """A large view whose items lie in columns is sent in the order in which Python reads it."""
+    exporter = pytest.importorskip("_testbuffer")
+    numbers = [n % 251 for n in range(1100 * 1000)]
+    view = memoryview(exporter.ndarray(numbers, shape=[1100, 1000], format="B", flags=exporter.ND_FORTRAN))
+    assert view.contiguous
+    assert not view.c_contiguous
+    session.put_object("key", view)
+    assert bytes(view) == session.get_object("key").data
+
+
+class Flipping(io.FileIO):
+    """A file whose bytes are not those of its descriptor."""
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        count = super().readinto(view)
+        view[:count] = bytes(view[:count]).translate(bytes(range(255, -1, -1)))
+        return count
+
+
+def test_a_file_that_translates(session: S3Session, tmp_path: Path) -> None:
+    """A large file of a class of its own is checked as it is read, not as it lies on the disk."""
+    content = os.urandom(9 * 1024 * 1024)
+    (tmp_path / "file").write_bytes(content)
+    with Flipping(tmp_path / "file") as file:
+        session.put_object("key", file)
+    assert content.translate(bytes(range(255, -1, -1))) == session.get_object("key").data
+
+
 def test_a_small_buffer_may_change_during_the_call() -> None:
     """A small mutable body is taken as it is when the call begins, for every attempt."""
     body = bytearray(b"before")
@@ -242,6 +272,7 @@ class Broken:
         (io.StringIO("text"), TypeError, "body is a file in text mode"),
         (None, TypeError, "body must be"),
         (5, TypeError, "body must be"),
+        ("\ud800", ValueError, "body has a lone surrogate"),
         (len, TypeError, "body must be"),
     ],
 )
