@@ -32,9 +32,7 @@ def __getattr__(name: str) -> Any:
     elif name == "errors":
         value = import_module("s3func.errors")
     elif name == "__version__":
-        from importlib.metadata import version
-
-        value = version("s3func")
+        value = import_module("s3func.version").VERSION
     else:
         raise AttributeError(f"module 's3func' has no attribute {name!r}")
     globals()[name] = value

@@ -26,7 +26,9 @@ _SENDABLE = r"[\x20-\x7e]*"
 _SURROGATE = r"[\ud800-\udfff]"
 _DIRECT_VALUE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
 # Headers that the session, the signature or the connection sets itself.
-_RESERVED = frozenset({"authorization", "connection", "content-length", "host", "transfer-encoding"})
+_RESERVED = frozenset(
+    {"accept-encoding", "authorization", "connection", "content-length", "host", "transfer-encoding", "user-agent"}
+)
 _RESERVED_PREFIXES = ("x-amz-content-sha256", "x-amz-date", "x-amz-security-token")
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from s3func.errors import ConnectionLost, DeadlineExceeded, ProtocolError, TimedOut, TransportError, TruncatedBody
 from s3func.message import BLOCK, Request, Response
+from s3func.version import VERSION
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 _HEAD_LIMIT = 256 * 1024
 _FIRST_READ = 64 * 1024
+# The same for every request: nobody may encode the body on its way, and the store's log says who asked.
+_LAST_LINES = f"accept-encoding: identity\r\nuser-agent: s3func/{VERSION}\r\n\r\n"
 _BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 # A body up to this size is joined to its head: one system call, one segment train, one GIL hand-off.
 _JOINED_BODY = 64 * 1024
@@ -142,7 +145,7 @@ class Connection:
             length = body.length  # type: ignore[union-attr]  # a client sends an UploadBody, never a BodyStream
         if length or request.method not in _BODILESS:
             lines.append(f"content-length: {length}")
-        lines.append("accept-encoding: identity\r\n\r\n")
+        lines.append(_LAST_LINES)
         head = "\r\n".join(lines).encode("latin-1")
         sock = self._sock
         if isinstance(body, bytes) and length <= _JOINED_BODY:

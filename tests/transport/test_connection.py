@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from s3func.errors import ConnectionLost, ProtocolError, S3FuncError, TruncatedBody
 from s3func.transport.connection import parse_head
+from s3func.version import VERSION
 from tests.transport.canned import Canned
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -24,7 +25,8 @@ def test_the_request_on_the_wire() -> None:
     """A request is its head as it was built, the length of its body, and the body."""
     canned = Canned(OK + b"Content-Length: 0\r\n\r\n")
     canned.exchange("PUT", b"body")
-    expected = b"PUT /bucket/key HTTP/1.1\r\nhost: host\r\ncontent-length: 4\r\naccept-encoding: identity\r\n\r\nbody"
+    last = f"accept-encoding: identity\r\nuser-agent: s3func/{VERSION}\r\n\r\n".encode()
+    expected = b"PUT /bucket/key HTTP/1.1\r\nhost: host\r\ncontent-length: 4\r\n" + last + b"body"
     assert expected == canned.sock.sent
 
 
