@@ -47,6 +47,7 @@ _UNIMPLEMENTED = (
 )
 # With one owner and nobody else, these say what is so anyway.
 _PRIVATE_ACLS = frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"})
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
@@ -130,8 +131,9 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
             "Your metadata headers exceed the maximum allowed metadata size",
             details={"Size": str(size), "MaxSizeAllowed": str(METADATA_BYTES_MAX)},
         )
-    if "" in metadata:
-        raise service_error("InvalidArgument", "A user metadata header has no name.")
+    for name in metadata:
+        if _TOKEN.fullmatch(name) is None:
+            raise service_error("InvalidArgument", f"{_METADATA}{name} cannot be the name of a header.")
 
 
 def _encoded_word(value: str) -> str:

@@ -10,7 +10,6 @@ Rule 4: uvicorn is imported when a port is opened, not before: the rest of the s
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import threading
 from collections import deque
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from s3func.errors import ConnectionLost, TimedOut
 from s3func.message import BLOCK, BodyStream, Request, Response
+from s3func.wire.encoding import encode_path
 
 if TYPE_CHECKING:
     from s3func.server.app import S3App
@@ -39,8 +39,6 @@ LINGER_BYTES = 64 * 1024 * 1024
 """How long, and how much of, a body that nobody wants is read, so that its sender gets to see the answer."""
 HEAD_BYTES = 256 * 1024
 """A request line with headers that is longer is refused."""
-
-logger = logging.getLogger("s3func.server")
 
 
 class ASGIApp:
@@ -104,7 +102,7 @@ class ASGIApp:
         request = Request(
             scope["method"],
             f"{scope.get('scheme', 'http')}://{headers.get('host', '')}",
-            scope["raw_path"].decode("latin-1"),
+            (scope.get("raw_path") or encode_path(scope["path"]).encode()).decode("latin-1"),
             scope["query_string"].decode("latin-1"),
             headers,
             body,
@@ -133,16 +131,19 @@ class ASGIApp:
         if unread:
             response.headers["connection"] = "close"
         head = [(name.encode("latin-1"), value.encode()) for name, value in response.headers.items()]
-        await send({"type": "http.response.start", "status": response.status, "headers": head})
-        if not isinstance(response.body, bytes):
-            await self._stream(response.body, receive, send, inline=inline)
-        elif intake is not None and unread and not intake.is_awaited:
-            await send({"type": "http.response.body", "body": response.body, "more_body": True})
-            # Closing with bytes unread would reset the connection, and the sender might lose the answer with it.
-            await intake.drain()
-            await send({"type": "http.response.body", "body": b""})
-        else:
-            await send({"type": "http.response.body", "body": response.body})
+        try:
+            await send({"type": "http.response.start", "status": response.status, "headers": head})
+            if not isinstance(response.body, bytes):
+                await self._stream(response.body, receive, send, inline=inline)
+            elif intake is not None and unread and not intake.is_awaited:
+                await send({"type": "http.response.body", "body": response.body, "more_body": True})
+                # Closing with bytes unread would reset the connection, and the sender might lose the answer with it.
+                await intake.drain()
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await send({"type": "http.response.body", "body": response.body})
+        finally:
+            response.close()
 
     async def _stream(self, body: BodyStream, receive: Receive, send: Send, *, inline: bool) -> None:
         loop = asyncio.get_running_loop()
@@ -156,7 +157,6 @@ class ASGIApp:
                     break
         finally:
             gone.cancel()
-            body.close()
 
 
 class Intake:

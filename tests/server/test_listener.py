@@ -568,6 +568,40 @@ def test_the_application_can_be_mounted() -> None:
     asgi.close()
 
 
+def test_a_server_that_keeps_no_raw_path() -> None:
+    """Where the ASGI server gives the decoded path alone, it is encoded again by the rules."""
+    asgi = create_s3_app(MemoryBackend(), KEY_ID, SECRET)
+    asgi.app.backend.create_bucket("bkt")
+    scope = scope_of("/bkt/a b", sign("GET", "/bkt/a%20b"))
+    for missing in ({"raw_path": None}, {}):
+        scope = {name: value for name, value in scope.items() if name != "raw_path"} | missing
+        start, body = call_asgi(asgi, scope)
+        assert (404, True) == (start["status"], b"<Key>a b</Key>" in body["body"])
+    asgi.close()
+
+
+def test_a_stream_that_cannot_be_sent_is_closed() -> None:
+    """When the head of an answer cannot be sent, the object behind it is closed all the same."""
+    asgi = create_s3_app(MemoryBackend(), KEY_ID, SECRET)
+    asgi.app.backend.create_bucket("bkt")
+    with asgi.app.backend.begin_put("bkt", "key") as writer:
+        writer.write(bytes(2 * BLOCK))
+        writer.commit(ObjectAttributes())
+    spy = SpyReader(asgi.app.backend.open_object("bkt", "key"))
+    asgi.app.backend.open_object = lambda *_: spy  # type: ignore[method-assign, assignment] # a spy
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        asyncio.run(asgi(scope_of("/bkt/key", sign("GET", "/bkt/key")), receive, send))
+    assert spy.closed
+    asgi.close()
+
+
 def test_the_seeds_names_of_the_arguments() -> None:
     """`create_s3_app(provider=, access_key=, secret_key=, region=, no_auth=)` makes an application as in the seed."""
     asgi = create_s3_app(

@@ -75,6 +75,8 @@ def test_metadata_beyond_ascii_is_kept(caller: Caller) -> None:
     [
         ({"x-amz-meta-a": "x" * 2048}, (400, "MetadataTooLarge")),
         ({"x-amz-meta-": "nameless"}, (400, "InvalidArgument")),
+        ({"x-amz-meta-a(b)": "c"}, (400, "InvalidArgument")),
+        ({"x-amz-meta-\u00e9": "c"}, (400, "InvalidArgument")),
         ({"x-amz-storage-class": "CHEAP"}, (400, "InvalidStorageClass")),
         ({"content-type": "text/plain\x00"}, (400, "InvalidArgument")),
         ({"x-amz-acl": "public-read"}, (501, "NotImplemented")),

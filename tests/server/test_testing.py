@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import s3func.testing
-from s3func.server import MemoryBackend
+from s3func import S3Session
+from s3func.message import BLOCK
+from s3func.server import MemoryBackend, S3App
 from s3func.wire.encoding import encode_path
 from tests.interop.keys import HOSTILE_KEYS
 
@@ -40,6 +42,24 @@ def test_hostile_keys_through_the_session_and_the_socket() -> None:
             session.put_object(key, encode_path(key).encode())
             assert encode_path(key).encode() == session.get_object(key).data
         assert sorted(HOSTILE_KEYS, key=str.encode) == [row.key for row in session.list_objects()]
+
+
+def test_a_session_without_a_socket() -> None:
+    """An app is a transport: the session's signing and XML are real, and no port is opened."""
+    app = S3App(access_key_id="ak", secret_access_key="sk")
+    with S3Session("ak", "sk", "bucket", transport=app) as session:
+        session.create_bucket()
+        for key in HOSTILE_KEYS:
+            session.put_object(key, key.encode())
+            assert key.encode() == session.get_object(key).data
+        assert sorted(HOSTILE_KEYS, key=str.encode) == [row.key for row in session.list_objects()]
+        assert {"null"} == {row.version_id for row in session.list_object_versions()}
+        large = bytes(3 * BLOCK)
+        session.put_object("large", large)
+        assert large == session.get_object("large").data
+        assert large[:7] == session.get_object("large", range_end=7).data
+    with S3Session("ak", "wrong", "bucket", transport=app) as session, pytest.raises(s3func.errors.InvalidCredentials):
+        session.get_object("large")
 
 
 def test_a_store_in_a_directory(tmp_path: Path) -> None:
