@@ -5,6 +5,8 @@ Fields are read from the headers when they are asked for, because most callers a
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from s3func.errors import ChecksumMismatch
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from s3func.wire.checksum import Hasher
 
 _META = "x-amz-meta-"
+_FACTS = frozenset({"status", "content_length", "etag", "version_id", "upload_timestamp"})
+# Compiled and kept by the re module when it is first used.
+_ENCODED_WORD = r"=\?([!-<>@-~]+)\?([BbQq])\?([!->@-~]*)\?="
 
 
 class ObjectResult:
@@ -89,9 +94,10 @@ class ObjectResult:
     def metadata(self) -> dict[str, Any]:
         """The user metadata together with status, content_length, etag, version_id and upload_timestamp.
 
-        A user's own name never replaces one of those; `user_metadata` has it.
+        A user's own value never stands under one of those names, also where the store says nothing; `user_metadata` has
+        it.
         """
-        metadata: dict[str, Any] = dict(self.user_metadata)
+        metadata: dict[str, Any] = {name: value for name, value in self.user_metadata.items() if name not in _FACTS}
         metadata["status"] = self.status
         if self.size is not None:
             metadata["content_length"] = self.size
@@ -102,7 +108,7 @@ class ObjectResult:
         try:
             metadata["upload_timestamp"] = self.last_modified or parse_http_date(self.headers["date"])
         except (KeyError, ValueError):
-            metadata.pop("upload_timestamp", None)
+            pass
         return metadata
 
     def __repr__(self) -> str:
@@ -117,7 +123,7 @@ class ObjectResult:
 
 
 class PutResult(ObjectResult):
-    """The answer to put_object: `etag`, `version_id`, `checksums`."""
+    """The answer to put_object: `etag` and `version_id`; `headers` has the checksum that the store keeps."""
 
     __slots__ = ()
 
@@ -354,13 +360,25 @@ class GetResult(ObjectResult):
 
 
 def decode_metadata(value: str) -> str:
-    """Undo RFC 2047 encoded words (how S3 presents what is not ASCII); anything malformed stays as it is."""
+    """Undo RFC 2047 encoded words (how S3 presents what is not ASCII); with a malformed one all stays as it is."""
     if "=?" not in value:
         return value
-    from email.errors import HeaderParseError
-    from email.header import decode_header, make_header
-
     try:
-        return str(make_header(decode_header(value)))
-    except (HeaderParseError, LookupError, ValueError):
+        # White space between two encoded words belongs to neither.
+        return re.sub(_ENCODED_WORD, _decoded_word, re.sub(r"(?<=\?=)[ \t]+(?==\?)", "", value))
+    except (LookupError, ValueError):
         return value
+
+
+def _decoded_word(match: re.Match[str]) -> str:
+    charset, coding, text = match.groups()
+    if coding in "Bb":
+        content = b64decode(text + "=" * (-len(text) % 4), validate=True)
+    else:
+        from binascii import a2b_qp
+
+        if re.search("=(?![0-9A-Fa-f]{2})", text):
+            raise ValueError("an escape that is none")
+        content = a2b_qp(text, header=True)
+    # RFC 2231 allows a language behind the charset.
+    return content.decode(charset.partition("*")[0])
