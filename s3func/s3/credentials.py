@@ -22,7 +22,7 @@ class Credentials:
     def __init__(self, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
         """TypeError or ValueError names the part that cannot be sent."""
         self.access_key_id = _printable("access_key_id", access_key_id)
-        self.secret_access_key = _text("secret_access_key", secret_access_key)
+        self.secret_access_key = _secret("secret_access_key", secret_access_key)
         self.session_token = None if session_token is None else _printable("session_token", session_token)
 
     def __repr__(self) -> str:
@@ -168,6 +168,14 @@ def _text(name: str, value: object) -> str:
     if not value:
         raise ValueError(f"{name} is empty")
     return value
+
+
+def _secret(name: str, value: object) -> str:
+    text = _text(name, value)
+    # What a file or a clipboard added would only show as a signature that never fits.
+    if text != text.strip() or not text.isprintable():
+        raise ValueError(f"{name} has white space around it, or characters that are no text")
+    return text
 
 
 def _printable(name: str, value: object) -> str:

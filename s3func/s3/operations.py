@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 # Documents are read whole; the longest one there is (a page of 1,000 keys of 1,024 escaped bytes) stays below this.
 DOCUMENT_MAX = 64 * 1024 * 1024
+_METHODS = ("GET", "PUT", "HEAD", "DELETE", "POST")
 _PRESIGNING = frozenset(
     f"x-amz-{name}"
     for name in ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")
@@ -427,6 +428,9 @@ def presigned(
     headers: Mapping[str, str] | None,
 ) -> Request:
     """The request that a presigned URL stands for; a browser sends the host and nothing else that could be foreseen."""
+    if not isinstance(method, str) or method.upper() not in _METHODS:
+        # Above all a key and a method that have changed places.
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, not {method!r}")
     parameters = dict(query_pairs(query))
     for name in parameters:
         if name.lower() in _PRESIGNING:

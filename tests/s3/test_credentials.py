@@ -466,6 +466,9 @@ def test_what_a_function_raises_arrives() -> None:
         ((None, "s"), "access_key_id"),
         (("A", None), "secret_access_key"),
         (("A", b"s"), "secret_access_key"),
+        (("A", "s\n"), "secret_access_key has white space around it"),
+        (("A", " s"), "secret_access_key has white space around it"),
+        (("A", "\ud800"), "secret_access_key"),
     ],
 )
 def test_credentials_that_cannot_be_sent(arguments: tuple[Any, ...], message: str) -> None:

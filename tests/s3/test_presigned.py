@@ -195,6 +195,13 @@ def test_a_url_of_the_bucket() -> None:
     assert_presigned("GET", url)
 
 
+@pytest.mark.parametrize("method", ["report", "OPTIONS", "TRACE", "LIST"])
+def test_a_method_that_s3_does_not_have(method: str) -> None:
+    """Method and key that have changed places are noticed, as is a method that S3 would refuse."""
+    with pytest.raises(ValueError, match="method must be one of"):
+        recorded(Recorder()).presigned_url(method, "GET")
+
+
 def test_a_url_lives_from_now() -> None:
     """Every URL is dated when it is made, by the session's clock."""
     clock = FrozenClock()
