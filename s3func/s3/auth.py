@@ -20,7 +20,7 @@ from s3func.errors import (
 from s3func.s3.config import Endpoint, is_region
 from s3func.s3.credentials import Credentials
 from s3func.wire import sigv4
-from s3func.wire.encoding import amz_date, decode_component, parse_http_date
+from s3func.wire.encoding import amz_date, decode_component, parse_amz_date, parse_http_date
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +34,7 @@ ERROR_DOCUMENT_MAX = 1024 * 1024
 _REPEATED_AS_BYTES = frozenset({"CanonicalRequestBytes", "StringToSignBytes"})
 # S3 tolerates 15 minutes; a difference of less than this cannot be why a HEAD was refused.
 _SKEW_SECONDS = 300.0
+_MINUTE = 60.0
 
 
 class Skew:
@@ -86,7 +87,9 @@ class SigV4Authorizer:
         if credentials is None:
             return
         headers = request.headers
-        headers.pop("authorization", None)
+        if headers.pop("authorization", None) is not None:
+            # An attempt before this one may have had a token where these credentials have none.
+            headers.pop("x-amz-security-token", None)
         headers["x-amz-date"] = stamp.date
         if credentials.session_token is not None:
             headers["x-amz-security-token"] = credentials.session_token
@@ -128,7 +131,8 @@ class SigV4Authorizer:
         if credentials is None:
             stamp = _Stamp(second, date, "", b"", None)
         else:
-            day, region = date[:8], self.place.region
+            place = self.place
+            day, region = date[:8], place.region
             wanted = (credentials.secret_access_key, day, region)
             known, key = self._keys
             if known != wanted:
@@ -136,6 +140,11 @@ class SigV4Authorizer:
                 key = sigv4.signing_key(credentials.secret_access_key, day, region)
                 self._keys = (wanted, key)
             stamp = _Stamp(second, date, sigv4.credential_scope(day, region), key, credentials)
+            self._stamp = stamp
+            if self.place is not place:
+                # Another thread has learned the region meanwhile, and its reset must not be undone.
+                self._stamp = _NO_STAMP
+            return stamp
         self._stamp = stamp
         return stamp
 
@@ -184,33 +193,45 @@ class SigV4Authorizer:
         """Mend the clock, the region or the credentials, if that is what the error is about."""
         if not isinstance(error, ServiceError):
             return False
-        # Not every store calls it RequestTimeTooSkewed, and a HEAD has no body to call it anything.
-        too_skewed = isinstance(error, RequestTimeTooSkewed)
-        if (too_skewed or error.status in {400, 403}) and self._mend_clock(error, always=too_skewed):
+        # A HEAD has no body to say what a 400 or 403 is about, so each of the three is considered.
+        bare = request.method == "HEAD" and error.status in {400, 403}
+        if self._mend_clock(request, error):
             return True
-        if isinstance(error, InvalidCredentials) and error.code != "SignatureDoesNotMatch":
-            return self._mend_credentials()
+        if (isinstance(error, InvalidCredentials) and error.code != "SignatureDoesNotMatch") or bare:
+            if self._mend_credentials(request):
+                return True
         return self._mend_region(request, error)
 
-    def _mend_clock(self, error: ServiceError, *, always: bool) -> bool:
+    def _mend_clock(self, request: Request, error: ServiceError) -> bool:
+        # Not every store calls it RequestTimeTooSkewed.
+        too_skewed = isinstance(error, RequestTimeTooSkewed)
+        if not too_skewed and error.status not in {400, 403}:
+            return False
         try:
             theirs = parse_http_date(error.headers.get("date", "")).timestamp()
+            signed = parse_amz_date(request.headers.get("x-amz-date", ""))
         except ValueError:
             return False
-        difference = theirs - self._clock.now()
-        # Parallel requests all meet the same refusal: each may go again, whoever mended the clock first.
-        if abs(difference - self._skew.seconds) < 1.0 and not always:
-            return False
-        if not always and abs(difference - self._skew.seconds) < _SKEW_SECONDS:
-            return False
-        self._skew.seconds = difference
-        self._stamp = _NO_STAMP
-        return True
+        limit = _MINUTE if too_skewed else _SKEW_SECONDS
+        ours = self._clock.now()
+        if abs(theirs - ours - self._skew.seconds) >= limit:
+            self._skew.seconds = theirs - ours
+            self._stamp = _NO_STAMP
+            return True
+        # The clock is right by now. This request goes again only if it was signed before another one mended the clock.
+        return abs(theirs - signed) >= limit and (too_skewed or abs(ours - signed) < abs(theirs - signed))
 
-    def _mend_credentials(self) -> bool:
-        used = self._stamp.credentials
+    def _mend_credentials(self, request: Request) -> bool:
+        """Ask for the credentials again; whether they are others than those that this request was signed with."""
         self._stamp = _NO_STAMP
-        return self._credentials() != used
+        fresh = self._credentials()
+        if fresh is None:
+            return False
+        headers = request.headers
+        return (
+            f"Credential={fresh.access_key_id}/" not in headers.get("authorization", "")
+            or headers.get("x-amz-security-token") != fresh.session_token
+        )
 
     def _mend_region(self, request: Request, error: ServiceError) -> bool:
         if not (isinstance(error, Redirected) or error.status == 400 or request.method == "HEAD"):
@@ -220,11 +241,11 @@ class SigV4Authorizer:
             return False
         if region != self.place.region:
             self.place = self._endpoint.place(self.bucket, region)
-            self._stamp = _NO_STAMP
         elif request.origin == self.place.origin and f"/{region}/s3/" in request.headers.get("authorization", ""):
             # This very region was refused. (Otherwise another thread learned the region while we were under way: after
             # this request was addressed, or after it was signed.)
             return False
+        self._stamp = _NO_STAMP
         request.origin = self.place.origin
         request.headers["host"] = self.place.host
         return True
