@@ -32,18 +32,21 @@ class ObjectListing:
         """Page after page; ProtocolError when the store claims more and gives no new place to go on from."""
         page: ListPage | None = None
         prefixes: list[str] = []
+        # Brent's algorithm: places that lead in a circle come back to the remembered one, which moves on ever more rarely.
+        remembered, age, age_max = None, 0, 1
         while True:
-            previous = page
-            page = self._fetch(previous)
+            place = None if page is None else _place(page)
+            page = self._fetch(page)
             prefixes += page.common_prefixes
-            if page.is_truncated and (
-                page.next_token is None or (previous is not None and _place(previous) == _place(page))
-            ):
+            if page.is_truncated and (page.next_token is None or _place(page) in {place, remembered}):
                 raise ProtocolError("the listing is truncated, and the store gives no new token to go on from")
             yield page
             if not page.is_truncated:
                 self._common_prefixes = prefixes
                 return
+            age += 1
+            if age == age_max:
+                remembered, age, age_max = _place(page), 0, 2 * age_max
 
     def iter_objects(self) -> Iterator[ObjectEntry]:
         """All entries of all pages."""
