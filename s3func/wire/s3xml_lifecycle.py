@@ -49,20 +49,20 @@ LIFECYCLE = Document(
             ),
             text("Status", "Enabled", "Disabled", required=True),
             struct("Expiration", time("Date"), number("Days"), boolean("ExpiredObjectDeleteMarker")),
-            structs("Transition", "Transitions", time("Date"), number("Days"), text("StorageClass", required=True)),
+            structs("Transition", "Transitions", time("Date"), number("Days"), text("StorageClass")),
             structs(
                 "NoncurrentVersionTransition",
                 "NoncurrentVersionTransitions",
-                number("NoncurrentDays", required=True),
+                number("NoncurrentDays"),
                 number("NewerNoncurrentVersions"),
-                text("StorageClass", required=True),
+                text("StorageClass"),
             ),
             struct(
                 "NoncurrentVersionExpiration",
-                number("NoncurrentDays", required=True),
+                number("NoncurrentDays"),
                 number("NewerNoncurrentVersions"),
             ),
-            struct("AbortIncompleteMultipartUpload", number("DaysAfterInitiation", required=True)),
+            struct("AbortIncompleteMultipartUpload", number("DaysAfterInitiation")),
             required=True,
         ),
     ),
@@ -142,22 +142,33 @@ def _check_actions(rule: Value) -> None:
             raise _malformed("an Expiration holds one of Date, Days and ExpiredObjectDeleteMarker")
         _check_when("Expiration", expiration, 1)
     for transition in transitions:
-        if ("Date" in transition) == ("Days" in transition):
-            raise _malformed("a Transition holds one of Date and Days")
+        if ("Date" in transition) == ("Days" in transition) or "StorageClass" not in transition:
+            raise _malformed("a Transition holds a StorageClass and one of Date and Days")
         _check_when("Transition", transition, 0)
     _check_order(expiration or {}, transitions)
-    later = rule.get("NoncurrentVersionExpiration")
-    for name, row in [
-        *(("NoncurrentVersionTransition", row) for row in rule.get("NoncurrentVersionTransitions", [])),
-        *([("NoncurrentVersionExpiration", later)] if later is not None else []),
-    ]:
-        if row["NoncurrentDays"] < (1 if row is later else 0):
-            raise _argument(f"'NoncurrentDays' for {name} action must be a positive integer")
-        if not 1 <= row.get("NewerNoncurrentVersions", 1) <= _NEWER_VERSIONS_MAX:
-            raise _argument(f"'NewerNoncurrentVersions' for {name} action must be 1 to {_NEWER_VERSIONS_MAX}")
+    for row in rule.get("NoncurrentVersionTransitions", []):
+        _check_noncurrent("NoncurrentVersionTransition", row, 0)
+        if "StorageClass" not in row:
+            raise _malformed("a NoncurrentVersionTransition lacks its StorageClass")
+    if "NoncurrentVersionExpiration" in rule:
+        _check_noncurrent("NoncurrentVersionExpiration", rule["NoncurrentVersionExpiration"], 1)
     abort = rule.get("AbortIncompleteMultipartUpload")
-    if abort is not None and abort["DaysAfterInitiation"] < 1:
+    if abort is None:
+        return
+    if "DaysAfterInitiation" not in abort:
+        raise _malformed("an AbortIncompleteMultipartUpload lacks DaysAfterInitiation")
+    if abort["DaysAfterInitiation"] < 1:
         raise _argument("'DaysAfterInitiation' for AbortIncompleteMultipartUpload action must be a positive integer")
+
+
+def _check_noncurrent(action: str, row: Mapping[str, Any], least: int) -> None:
+    days = row.get("NoncurrentDays")
+    if days is None:
+        raise _malformed(f"a {action} lacks its NoncurrentDays")
+    if days < least:
+        raise _argument(f"'NoncurrentDays' for {action} action must be a positive integer")
+    if not 1 <= row.get("NewerNoncurrentVersions", 1) <= _NEWER_VERSIONS_MAX:
+        raise _argument(f"'NewerNoncurrentVersions' for {action} action must be 1 to {_NEWER_VERSIONS_MAX}")
 
 
 def _check_when(action: str, when: Mapping[str, Any], least: int) -> None:

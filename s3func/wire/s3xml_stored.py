@@ -40,6 +40,7 @@ __all__ = [
 
 _PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _ROUTING_RULES_MAX = 50
+_SSE_ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
 class _Configuration(NamedTuple):
@@ -89,7 +90,7 @@ _ENCRYPTION = Document(
             "Rules",
             struct(
                 "ApplyServerSideEncryptionByDefault",
-                text("SSEAlgorithm", "AES256", "aws:kms", "aws:kms:dsse", required=True),
+                text("SSEAlgorithm", required=True),
                 text("KMSMasterKeyID"),
             ),
             boolean("BucketKeyEnabled"),
@@ -102,7 +103,9 @@ _ENCRYPTION = Document(
 
 def _check_encryption(value: Value) -> Value:
     (rule,) = _exactly_one(value["Rules"])
-    default = rule.get("ApplyServerSideEncryptionByDefault", {})
+    default = rule.get("ApplyServerSideEncryptionByDefault", {"SSEAlgorithm": "AES256"})
+    if default["SSEAlgorithm"] not in _SSE_ALGORITHMS:
+        raise service_error("MalformedXML", f"SSEAlgorithm is one of {', '.join(_SSE_ALGORITHMS)}")
     if default.get("KMSMasterKeyID") is not None and default["SSEAlgorithm"] == "AES256":
         raise service_error(
             "InvalidArgument", "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms"

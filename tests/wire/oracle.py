@@ -27,8 +27,10 @@ def parsed(operation: str, body: bytes, *, status: int = 200) -> dict[str, Any]:
 
 def serialized(operation: str, **parameters: Any) -> bytes:
     """The body of the request that botocore would send."""
+    model = operation_model(operation)
+    place = {name: "x" for name in ("Bucket", "Key") if name in model.input_shape.members}
     serializer = botocore.serialize.create_serializer("rest-xml", include_validation=False)
-    request = serializer.serialize_to_request({"Bucket": "b", **parameters}, operation_model(operation))
+    request = serializer.serialize_to_request({**place, **parameters}, model)
     body = request["body"]
     assert isinstance(body, bytes)
     return body

@@ -81,7 +81,7 @@ def test_a_completion_as_botocore_sends_it() -> None:
         {"PartNumber": 1, "ETag": '"x"', **BOTOCORE_CHECKSUMS},
         {"PartNumber": 3, "ETag": "y"},
     ]
-    body = serialized("CompleteMultipartUpload", Key="k", UploadId="u", MultipartUpload={"Parts": rows})
+    body = serialized("CompleteMultipartUpload", UploadId="u", MultipartUpload={"Parts": rows})
     expected = [CompletedPart(1, "x", ALL_CHECKSUMS), CompletedPart(3, "y", {})]
     assert expected == documents.parse_complete_multipart_upload(body)
 
