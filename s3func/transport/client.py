@@ -7,7 +7,7 @@ redirect, the right region. The loop knows no provider: the Authorizer does, and
 from __future__ import annotations
 
 import sys
-from threading import Lock
+from collections import deque
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from s3func.clock import SYSTEM_CLOCK, Clock
@@ -42,7 +42,7 @@ class Authorizer(Protocol):
 class Client:
     """Sends requests through one transport under one retry policy; shared by all threads of a session."""
 
-    __slots__ = ("_clock", "_quota", "_quota_lock", "retries", "total_seconds", "transport")
+    __slots__ = ("_clock", "_spent", "retries", "total_seconds", "transport")
 
     def __init__(
         self,
@@ -57,8 +57,9 @@ class Client:
         self.retries = retries
         self.total_seconds = total_seconds
         self._clock = clock
-        self._quota = retries.quota
-        self._quota_lock = Lock()
+        # What retries have cost and was not paid back, one entry per unit. The ends of a deque are atomic, so there is no
+        # lock, which a process that is forked at the wrong moment would never see released.
+        self._spent: deque[None] = deque()
 
     def send(self, request: Request, authorizer: Authorizer, parse: Callable[[Request, Response], Result]) -> Result:
         """Send until there is a result or a final error.
@@ -77,8 +78,8 @@ class Client:
                 response = self.transport(request)
                 if response.status < 300:
                     result = parse(request, response)
-                    if self._quota < self.retries.quota:
-                        self._refund(attempt)
+                    if self._spent:
+                        self._refund(1 if attempt == 1 else _RETRY_COST)
                     return result
                 error = authorizer.refusal(request, response)
             except S3FuncError as caught:
@@ -103,26 +104,31 @@ class Client:
         from random import random
 
         seconds = self.retries.wait_seconds(error, attempt, random())
-        if seconds is None or not _is_replayable(request) or not self._charge():
+        if seconds is None or not _is_replayable(request):
             raise error
         if request.deadline is not None and self._clock.monotonic() + seconds >= request.deadline:
             late = DeadlineExceeded(f"no time is left for attempt {attempt + 1}: {error}")
             late.attempts, late.maybe_applied = attempt, error.maybe_applied
             late.bucket, late.key = error.bucket, error.key
             raise late from error
+        if not self._charge():
+            raise error
         log_attempt(request, error, seconds)
         self._clock.sleep(seconds)
 
     def _charge(self) -> bool:
-        with self._quota_lock:
-            if self._quota < _RETRY_COST:
-                return False
-            self._quota -= _RETRY_COST
-            return True
+        self._spent.extend((None,) * _RETRY_COST)
+        if len(self._spent) > self.retries.quota:
+            self._refund(_RETRY_COST)
+            return False
+        return True
 
-    def _refund(self, attempt: int) -> None:
-        with self._quota_lock:
-            self._quota = min(self.retries.quota, self._quota + (1 if attempt == 1 else _RETRY_COST))
+    def _refund(self, units: int) -> None:
+        try:
+            for _ in range(units):
+                self._spent.pop()
+        except IndexError:
+            return
 
     def close(self) -> None:
         """Close the transport's idle connections."""
