@@ -73,7 +73,7 @@ _CANNED_GROUPS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 _CANNED_BUCKET_OWNER = {"bucket-owner-read": "READ", "bucket-owner-full-control": "FULL_CONTROL"}
 # One grantee of a header: id="…", uri="…" or emailAddress="…", and the quotes may be missing.
-_GRANTEE = re.compile(r'[ \t]*(id|uri|emailAddress)[ \t]*=[ \t]*(?:"([^"]*)"|([^",\s]+))[ \t]*(?:,|$)', re.IGNORECASE)
+_GRANTEE = re.compile(r'[ \t]*(id|uri|emailAddress)[ \t]*=[ \t]*(?:"([^"]*)"|([^",;=\s]+))[ \t]*(?:,|$)', re.IGNORECASE)
 
 
 class Grantee(NamedTuple):
