@@ -179,15 +179,14 @@ class SigV4Authorizer:
         error.headers = headers
         error.request_id = error.request_id or headers.get("x-amz-request-id", "")
         error.host_id = error.host_id or headers.get("x-amz-id-2", "")
-        error.bucket = self.bucket
-        error.key = self._key_of(request)
         return error
 
-    def _key_of(self, request: Request) -> str | None:
+    def about(self, request: Request) -> tuple[str | None, str | None]:
+        """The bucket, and the key if there is one in the path."""
         try:
-            return decode_component(request.path[len(self.place.prefix) :]) or None
+            return self.bucket, decode_component(request.path[len(self.place.prefix) :]) or None
         except ValueError:
-            return None
+            return self.bucket, None
 
     def renew(self, request: Request, error: S3FuncError) -> bool:
         """Mend the clock, the region or the credentials, if that is what the error is about."""

@@ -32,6 +32,9 @@ class Authorizer(Protocol):
     def authorize(self, request: Request) -> None:
         """Put fresh authorization into the request's headers; called before every attempt."""
 
+    def about(self, request: Request) -> tuple[str | None, str | None]:
+        """The bucket and the key that the request is about, for its errors."""
+
     def refusal(self, request: Request, response: Response) -> S3FuncError:
         """The error that a response of status >= 300 means; reads the body."""
 
@@ -87,6 +90,8 @@ class Client:
             maybe_applied = maybe_applied or _may_have_been_applied(request, error)
             error.attempts = attempt
             error.maybe_applied = maybe_applied
+            if error.bucket is None:
+                error.bucket, error.key = authorizer.about(request)
             if stale < _STALE_MAX and getattr(error, "stale_connection", False) and _is_replayable(request):
                 # The pool has dropped its idle connections, so the next one is most likely fresh: no charge, no wait.
                 stale += 1
@@ -103,18 +108,20 @@ class Client:
         """Wait before the next attempt, or raise the error when there shall be none."""
         from random import random
 
-        seconds = self.retries.wait_seconds(error, attempt, random())
-        if seconds is None or not _is_replayable(request):
+        seconds = self.retries.wait_seconds(error, attempt, random()) if _is_replayable(request) else None
+        end = None if seconds is None or request.deadline is None else self._clock.monotonic() + seconds
+        late = end is not None and request.deadline is not None and end >= request.deadline
+        if seconds is not None and not late and self._charge():
+            log_attempt(request, error, seconds)
+            self._clock.sleep(seconds)
+            return
+        log_attempt(request, error, None)
+        if not late:
             raise error
-        if request.deadline is not None and self._clock.monotonic() + seconds >= request.deadline:
-            late = DeadlineExceeded(f"no time is left for attempt {attempt + 1}: {error}")
-            late.attempts, late.maybe_applied = attempt, error.maybe_applied
-            late.bucket, late.key = error.bucket, error.key
-            raise late from error
-        if not self._charge():
-            raise error
-        log_attempt(request, error, seconds)
-        self._clock.sleep(seconds)
+        exceeded = DeadlineExceeded(f"no time is left for attempt {attempt + 1}: {error}")
+        exceeded.attempts, exceeded.maybe_applied = attempt, error.maybe_applied
+        exceeded.bucket, exceeded.key = error.bucket, error.key
+        raise exceeded from error
 
     def _charge(self) -> bool:
         self._spent.extend((None,) * _RETRY_COST)
@@ -146,18 +153,20 @@ def _is_replayable(request: Request) -> bool:
     return isinstance(request.body, bytes) or bool(getattr(request.body, "replayable", False))
 
 
-def log_attempt(request: Request, error: S3FuncError, seconds: float) -> None:
+def log_attempt(request: Request, error: S3FuncError, seconds: float | None) -> None:
     """One debug line per attempt that failed: method, path without query, what happened, the wait; never a secret."""
     # Importing logging takes 7 ms; while nobody has imported it, nobody can have asked for this line either.
     logging = sys.modules.get("logging")
-    if logging is not None:
-        logging.getLogger("s3func").debug(
-            "%s %s%s: attempt %d: %s: %s; again in %.3f s",
-            request.method,
-            request.origin,
-            request.path,
-            error.attempts,
-            type(error).__name__,
-            error,
-            seconds,
+    if logging is None:
+        return
+    logger = logging.getLogger("s3func")
+    if logger.isEnabledFor(logging.DEBUG):
+        what = str(error)
+        if not what.isprintable():
+            # A store's own words must not begin a line of their own.
+            what = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in what)
+        then = "final" if seconds is None else f"again in {seconds:.3f} s"
+        line = "%s %s%s: attempt %d: %s: %s; %s"
+        logger.debug(
+            line, request.method, request.origin, request.path, error.attempts, type(error).__name__, what, then
         )
