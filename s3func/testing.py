@@ -81,7 +81,7 @@ def server(
     """Start an S3 server for tests.
 
     backend: the store; without one, memory, or with `path` a LocalBackend in that directory.
-    options: further arguments of S3App (no_auth, domain, clock).
+    options: further arguments of S3App (users, no_auth, domain, clock).
     """
     if path is not None:
         if backend is not None:

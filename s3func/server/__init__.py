@@ -16,12 +16,25 @@ from typing import TYPE_CHECKING, Any
 from s3func.server.app import S3App
 from s3func.server.backend import Backend
 from s3func.server.backends.memory import MemoryBackend
+from s3func.server.users import User, Users, load_users
 
 if TYPE_CHECKING:
     from s3func.server.backends.local import LocalBackend
     from s3func.server.listener import ASGIApp, Listener, serve
 
-__all__ = ["ASGIApp", "Backend", "Listener", "LocalBackend", "MemoryBackend", "S3App", "create_s3_app", "serve"]
+__all__ = [
+    "ASGIApp",
+    "Backend",
+    "Listener",
+    "LocalBackend",
+    "MemoryBackend",
+    "S3App",
+    "User",
+    "Users",
+    "create_s3_app",
+    "load_users",
+    "serve",
+]
 
 # Loaded when asked for: an event loop and SQLite are of no use to a session that talks to an S3App in memory.
 _LATER = {
@@ -43,8 +56,8 @@ def __getattr__(name: str) -> Any:
 
 def create_s3_app(
     backend: Backend | None = None,
-    access_key_id: str = "test",
-    secret_access_key: str = "test",  # noqa: S107 -- the seed's documented default, for tests on loopback
+    access_key_id: str | None = None,
+    secret_access_key: str | None = None,
     region: str = "us-east-1",
     no_auth: bool = False,
     *,
@@ -55,7 +68,7 @@ def create_s3_app(
 ) -> ASGIApp:
     """An ASGI application that speaks S3, for `uvicorn.run(app)` or to be mounted in Starlette and FastAPI.
 
-    backend: the store, memory without one. options: the other arguments of S3App (domain, clock).
+    backend: the store, memory without one. options: the other arguments of S3App (users, domain, clock).
     provider, access_key and secret_key are the seed's names of the first three.
     """
     from s3func.server.listener import ASGIApp

@@ -16,11 +16,12 @@ from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import ServiceError, service_error
 from s3func.message import Request, Response
 from s3func.server.addressing import Target, parse_query, parse_target
-from s3func.server.auth import Authenticator, User
+from s3func.server.auth import Authenticator
 from s3func.server.backends.memory import MemoryBackend
 from s3func.server.call import Call, Store
 from s3func.server.payload import BodySourceError
 from s3func.server.routing import METHODS, find_handler, method_not_allowed
+from s3func.server.users import User, Users
 from s3func.wire import s3xml
 from s3func.wire.encoding import http_date
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("s3func.server")
 
 OWNER = "s3func"
-"""The canonical id of the owner of everything, as long as there is one user."""
+"""The canonical id of the user of the single key pair."""
 
 _BODILESS = frozenset({204, 304})
 
@@ -45,8 +46,9 @@ class S3App:
         self,
         backend: Backend | None = None,
         *,
-        access_key_id: str = "test",
-        secret_access_key: str = "test",  # noqa: S107 -- the seed's documented default, for tests on loopback
+        access_key_id: str | None = None,
+        secret_access_key: str | None = None,
+        users: Iterable[User] = (),
         region: str = "us-east-1",
         no_auth: bool = False,
         domain: str | Iterable[str] = (),
@@ -54,23 +56,20 @@ class S3App:
     ) -> None:
         """Put S3 in front of a store; without one, a MemoryBackend.
 
-        no_auth: whoever can connect may do everything. domain: the domains whose sub-domains are buckets
+        access_key_id, secret_access_key: the pair of one user, "test" and "test" where nobody is given. users: others,
+        each of them a different owner. no_auth: whoever can connect may do everything. domain: the domains whose sub-domains are buckets
         (`bucket.s3.example.com` for "s3.example.com"), besides localhost. clock: what signatures are measured by.
         """
-        for name, value in (("access_key_id", access_key_id), ("secret_access_key", secret_access_key)):
-            if not isinstance(value, str) or not value:
-                raise ValueError(f"{name} must be a text that is not empty")
+        everybody = _users(access_key_id, secret_access_key, users)
         if not isinstance(region, str) or not region or "/" in region or not region.isascii():
             raise ValueError(f"region is not a region name: {region!r}")
         self.backend: Backend = MemoryBackend(clock=clock) if backend is None else backend
         self.region = region
         domains = [domain] if isinstance(domain, str) else list(domain)
         self._domains = tuple({name.lower().strip("."): None for name in (*domains, "localhost")})
-        self._store = Store(self.backend, clock, region)
+        self._store = Store(self.backend, clock, region, everybody)
         self._clock = clock
-        self._auth = Authenticator(
-            [User(access_key_id, secret_access_key, OWNER)], region=region, clock=clock, no_auth=no_auth
-        )
+        self._auth = Authenticator(everybody, region=region, clock=clock, no_auth=no_auth)
         self._date = (-1, "")
 
     @property
@@ -131,6 +130,8 @@ class S3App:
     def _answer(self, request: Request, target: Target) -> Response:
         parameters = parse_query(request.query)
         grant = self._auth.authenticate(request, parameters)
+        if grant.user is None:
+            raise service_error("AccessDenied", "The request is not signed, and anonymous access is not allowed.")
         handler = find_handler(request.method, target.scope, parameters, request.headers)
         # Of a name that is repeated, the first value counts.
         query = dict(reversed(parameters))
@@ -143,6 +144,21 @@ class S3App:
             text = http_date(second)
             self._date = (second, text)
         return text
+
+
+def _users(access_key_id: str | None, secret_access_key: str | None, others: Iterable[User]) -> Users:
+    """The others, and in front of them the user of the single key pair."""
+    users = list(others)
+    if access_key_id is None and secret_access_key is None:
+        if users:
+            return Users(users)
+        access_key_id = secret_access_key = "test"  # noqa: S105 -- the seed's documented default, for tests on loopback
+    for name, value in (("access_key_id", access_key_id), ("secret_access_key", secret_access_key)):
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{name} must be a text that is not empty")
+    assert access_key_id is not None
+    assert secret_access_key is not None
+    return Users([User(access_key_id, secret_access_key, OWNER), *users])
 
 
 def _refusal(error: ServiceError, request: Request, target: Target, request_id: str) -> Response:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from s3func.clock import Clock
 from s3func.errors import ServiceError, service_error
 from s3func.message import Request
+from s3func.server.users import User, Users
 from s3func.wire import sigv4
 from s3func.wire.encoding import (
     amz_date,
@@ -35,15 +36,6 @@ _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _QUERY_PARAMETERS = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
 # Its value is a line of the canonical request itself, so a client that leaves it out of SignedHeaders has signed it.
 _SIGNED_ANYWAY = "x-amz-content-sha256"
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody who may use the server; `canonical_id` is the owner that buckets and objects show."""
-
-    access_key_id: str
-    secret_access_key: str = field(repr=False)
-    canonical_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +62,10 @@ class _Claim(NamedTuple):
 class Authenticator:
     """Checks requests against the secrets of the users; safe from many threads at once."""
 
-    def __init__(self, users: Iterable[User], *, region: str, clock: Clock, no_auth: bool) -> None:
+    def __init__(self, users: Users, *, region: str, clock: Clock, no_auth: bool) -> None:
         """With `no_auth`, every request is the first user's, whatever signature it carries."""
-        self._users = {user.access_key_id: user for user in users}
-        self._everybody = next(iter(self._users.values())) if no_auth else None
+        self._users = users
+        self._everybody = next(iter(users)) if no_auth else None
         self._region = region
         self._clock = clock
         self._keys: dict[tuple[str, str], bytes] = {}
@@ -81,8 +73,8 @@ class Authenticator:
     def authenticate(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Grant:
         """Find out who sent the request; `parameters` is its query, decoded.
 
-        Raises AccessDenied, InvalidCredentials, RequestTimeTooSkewed, InvalidRequest, and NotImplementedByStore for
-        bodies that are signed in chunks.
+        A request without a signature is everybody's. Raises AccessDenied, InvalidCredentials, RequestTimeTooSkewed,
+        InvalidRequest, and NotImplementedByStore for bodies that are signed in chunks.
         """
         headers = request.headers
         if self._everybody is not None:
@@ -97,7 +89,8 @@ class Authenticator:
             claim = self._claim_of_query(parameters, headers, request.query)
         else:
             _refuse_version_2(parameters)
-            raise service_error("AccessDenied", "The request is not signed, and anonymous access is not allowed.")
+            # What everybody may do is for access.py to say.
+            return Grant(None, _payload_sha256(headers.get("x-amz-content-sha256")))
         user = self._verify(request, parameters, claim)
         if "x-amz-security-token" in headers or any(name == "X-Amz-Security-Token" for name, _ in parameters):
             raise service_error("InvalidToken", "The keys of this server are used without a session token.")
@@ -194,7 +187,7 @@ class Authenticator:
 
     def _verify(self, request: Request, parameters: Sequence[tuple[str, str]], claim: _Claim) -> User:
         authorization = claim.authorization
-        user = self._users.get(authorization.access_key_id)
+        user = self._users.with_key(authorization.access_key_id)
         if user is None:
             raise service_error(
                 "InvalidAccessKeyId",

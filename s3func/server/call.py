@@ -11,15 +11,17 @@ from s3func.server.auth import Grant
 if TYPE_CHECKING:
     from s3func.clock import Clock
     from s3func.server.backend import Backend
+    from s3func.server.users import Users
 
 
 class Store:
     """What all requests of one app share."""
 
-    __slots__ = ("backend", "clock", "region")
+    __slots__ = ("backend", "clock", "region", "users")
 
-    def __init__(self, backend: Backend, clock: Clock, region: str) -> None:
+    def __init__(self, backend: Backend, clock: Clock, region: str, users: Users) -> None:
         self.backend = backend
+        self.users = users
         self.clock = clock
         self.region = region
 
@@ -28,10 +30,23 @@ class Call:
     """A request that is authenticated and routed.
 
     bucket, key: exact, "" where the request names none. query: decoded, of a repeated name the first value.
-    headers: as they were sent, lower-case names.
+    headers: as they were sent, lower-case names. owner: the canonical id that owns what this request makes: of who asks,
+    "" for everybody, unless authorization found that it is the bucket's owner.
     """
 
-    __slots__ = ("backend", "bucket", "clock", "grant", "headers", "key", "query", "region", "request")
+    __slots__ = (
+        "backend",
+        "bucket",
+        "clock",
+        "grant",
+        "headers",
+        "key",
+        "owner",
+        "query",
+        "region",
+        "request",
+        "users",
+    )
 
     def __init__(
         self, store: Store, request: Request, grant: Grant, bucket: str, key: str, query: Mapping[str, str]
@@ -39,17 +54,14 @@ class Call:
         self.backend = store.backend
         self.clock = store.clock
         self.region = store.region
+        self.users = store.users
         self.request = request
         self.headers: Mapping[str, str] = request.headers
         self.grant = grant
         self.bucket = bucket
         self.key = key
         self.query = query
-
-    @property
-    def owner(self) -> str:
-        """The canonical id of who asks; "" for everybody."""
-        return "" if self.grant.user is None else self.grant.user.canonical_id
+        self.owner = "" if grant.user is None else grant.user.canonical_id
 
 
 Handler = Callable[[Call], Response]
