@@ -20,7 +20,8 @@ import pytest
 from s3func.errors import NoSuchBucket, PreconditionFailed, ServerError
 from s3func.server.backend import Backend, Deleted, Deletion, ObjectAttributes, Precondition, StoredObject
 from s3func.server.backends.local import Durability, LocalBackend
-from s3func.server.backends.local.backend import INLINE_SIZE_MAX
+from s3func.server.backends.local.drafts import INLINE_SIZE_MAX
+from s3func.server.backends.local.schema import SCHEMA_VERSION
 from tests.contract.objects import FULL, PLAIN, body_of, get, keys_of, put
 from tests.server.backends import writers
 
@@ -132,7 +133,7 @@ class TestReopening:
         assert [root / name] == list(root.iterdir())
         assert "precious" == (root / name).read_text()
 
-    @pytest.mark.parametrize("text", ["s3func local store, format 2\n", "NTFS", ""])
+    @pytest.mark.parametrize("text", ["s3func local store, format 1\n", "s3func local store, format 3\n", "NTFS", ""])
     def test_other_formats_are_refused(self, store: LocalBackend, open_store: OpenStore, root: Path, text: str) -> None:
         """A store of another format, or one whose marker is not ours, is refused and can be opened once it is."""
         put(store, "key", body_of(LARGE))
@@ -153,7 +154,7 @@ class TestReopening:
         set_user_version(root, 99)
         with pytest.raises(ValueError, match="99"):
             open_store()
-        set_user_version(root, 1)
+        set_user_version(root, SCHEMA_VERSION)
         open_store()
 
     def test_a_store_that_was_hardly_begun(self, open_store: OpenStore, root: Path) -> None:
@@ -331,7 +332,7 @@ class TestFiles:
         seen: list[str] = []
         put(store, "key", body_of(LARGE), guard=lambda _: seen.extend(synced))
         assert expected == [name.partition("/")[0] for name in seen]
-        assert (synchronous,) == store._index._transactions.connection.execute("PRAGMA synchronous").fetchone()
+        assert (synchronous,) == store._database.writer.execute("PRAGMA synchronous").fetchone()
 
 
 class TestTransactions:
@@ -348,7 +349,7 @@ class TestTransactions:
                 results[number] = error
 
         threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
-        transactions = store._index._transactions
+        transactions = store._database._transactions
         with transactions._using:
             for thread in threads:
                 thread.start()
@@ -367,7 +368,7 @@ class TestTransactions:
     def test_a_full_disk(self, store: LocalBackend, root: Path) -> None:
         """When the index cannot grow, the put fails, nothing of it is left, and the store goes on working."""
         put(store, "key", b"old")
-        writer = store._index._transactions.connection
+        writer = store._database.writer
         pages = writer.execute("PRAGMA page_count").fetchone()[0]
         writer.execute(f"PRAGMA max_page_count = {pages}")
         attributes = ObjectAttributes(metadata={"a": "b" * 50_000})
@@ -429,7 +430,7 @@ def steps_of(store: LocalBackend, listing: dict[str, Any]) -> int:
         return 0
 
     store.list_objects("bucket", limit=0)
-    [reader] = store._index._readers
+    [reader] = store._database._readers
     reader.set_progress_handler(count, 1)
     store.list_objects("bucket", **listing)
     reader.set_progress_handler(None, 0)
@@ -439,13 +440,13 @@ def steps_of(store: LocalBackend, listing: dict[str, Any]) -> int:
 def test_a_page_costs_its_own_work_only(store: LocalBackend) -> None:
     """What a page costs depends on its items: not on the keys before, behind, or inside its common prefixes."""
     few, many = 20, 20_000
-    store._index._transactions.connection.executemany(
-        "INSERT INTO objects VALUES (1, ?, 1, 'etag', 0.0, '{}', 1)",
+    store._database.writer.executemany(
+        "INSERT INTO objects VALUES (1, ?, 1, NULL, 1, 'etag', 0.0, '{}', 1)",
         [(f"{folder}/{number:08}".encode(),) for folder in "abcde" for number in range(many)],
     )
     many_steps = [steps_of(store, listing) for listing in PAGES]
     assert ["a/", "b/", "c/", "d/", "e/"] == store.list_objects("bucket", delimiter="/").common_prefixes
-    store._index._transactions.connection.execute(
+    store._database.writer.execute(
         "DELETE FROM objects WHERE substr(key, 3) >= ?", (f"{few:08}".encode(),)
     )
     assert [steps_of(store, listing) for listing in PAGES] == many_steps

@@ -1,4 +1,8 @@
-"""The store in a directory: `LocalBackend`. `directory` has the files, `index` the database, `backend` joins them."""
+"""The store in a directory: `LocalBackend`.
+
+`directory` has the files, `database` the connections, `schema` the tables; `buckets`, `objects`, `versions` and
+`uploads` are what happens in them; `drafts` and `readers` are open bodies, and `backend` joins it all.
+"""
 
 from __future__ import annotations
 

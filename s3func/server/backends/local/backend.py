@@ -7,16 +7,13 @@ collects. Nothing on disk is ever changed in place, so readers need no lock.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Sequence
-from threading import Lock
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Literal, TypeVar
 
 from s3func.clock import SYSTEM_CLOCK, Clock
-from s3func.errors import NoSuchVersion, ServerError, ServiceError
-from s3func.message import BLOCK
+from s3func.errors import ServerError, ServiceError
 from s3func.server.backend import (
     BucketInfo,
     Deleted,
@@ -29,75 +26,128 @@ from s3func.server.backend import (
     check_bucket_name,
     check_key,
 )
-from s3func.server.backends.local.directory import BlobWriter, Durability, StoreDirectory
-from s3func.server.backends.local.index import Body, BodyGone, Index, NewObject
+from s3func.server.backends.local.buckets import Buckets
+from s3func.server.backends.local.database import Database
+from s3func.server.backends.local.directory import Durability, StoreDirectory
+from s3func.server.backends.local.drafts import LocalCompletion, LocalCopy, LocalPartWriter, LocalWriter
+from s3func.server.backends.local.objects import Objects
+from s3func.server.backends.local.readers import LocalReader, PartsReader, Pins
+from s3func.server.backends.local.schema import NewObject, Unused
+from s3func.server.backends.local.uploads import Chosen, Uploads
+from s3func.server.powers import (
+    BucketGuard,
+    Editable,
+    Multipart,
+    PartSlice,
+    Upload,
+    UploadSlice,
+    Versioned,
+    VersionSlice,
+)
 
-INLINE_SIZE_MAX = 16 * 1024
-"""Bodies up to this many bytes live in the index: one write to the log instead of a file of their own."""
+T = TypeVar("T")
 
 
-class LocalBackend:
-    """A Backend in a directory of its own, which one server at a time may have open."""
+class LocalBackend(Versioned, Multipart, Editable):
+    """A Backend in a directory of its own, which one server at a time may have open; with all powers."""
 
     def __init__(
         self, path: str | os.PathLike[str], *, durability: Durability = "disk", clock: Clock = SYSTEM_CLOCK
     ) -> None:
         """Open the store, or make one in a new or empty directory. `durability`: see `Durability`.
 
-        ValueError: the directory holds something else, or a later version's store. BlockingIOError: it is open already.
+        ValueError: the directory holds something else, or another version's store. BlockingIOError: it is open already.
         """
         self._directory = StoreDirectory(path, durability)
         try:
-            self._index = Index(self._directory.index, durability, clock)
+            self._database = Database(self._directory.index, durability)
             if self._directory.was_unclean:
-                self._directory.collect_orphans(self._index.blobs())
+                self._directory.collect_orphans(self._database.blobs())
         except BaseException:
             self._directory.close()
             raise
+        self._pins = Pins(self._directory.discard)
+        self._buckets = Buckets(self._database, clock)
+        self._objects = Objects(self._database, self._buckets, clock)
+        self._uploads = Uploads(self._database, self._buckets, clock)
 
     def create_bucket(self, bucket: str, *, owner: str = "", region: str = "") -> BucketInfo:
         check_bucket_name(bucket)
-        return self._index.create_bucket(bucket, owner, region)
+        return self._buckets.create(bucket, owner, region)
 
     def delete_bucket(self, bucket: str) -> None:
-        self._index.delete_bucket(bucket)
+        self._pins.discard(self._buckets.delete(bucket))
 
     def get_bucket(self, bucket: str) -> BucketInfo:
-        return self._index.get_bucket(bucket)
+        return self._buckets.get(bucket).info
 
     def list_buckets(self) -> list[BucketInfo]:
-        return self._index.list_buckets()
+        return self._buckets.all()
+
+    def edit_bucket(
+        self, bucket: str, documents: Mapping[str, str | None], guard: BucketGuard | None = None
+    ) -> BucketInfo:
+        return self._buckets.edit(bucket, documents, guard)
+
+    def set_versioning(
+        self, bucket: str, status: Literal["Enabled", "Suspended"], guard: BucketGuard | None = None
+    ) -> BucketInfo:
+        if status not in ("Enabled", "Suspended"):
+            raise ValueError(f"status: 'Enabled' or 'Suspended', not {status!r}")
+        return self._buckets.set_versioning(bucket, status, guard)
 
     def begin_put(self, bucket: str, key: str) -> LocalWriter:
         check_key(key)
-        self._index.get_bucket(bucket)
-        return LocalWriter(self, bucket, key)
+        self._buckets.get(bucket)
+        return LocalWriter(partial(self._publish, bucket, key), self._directory.create)
 
     def begin_copy(
         self, source_bucket: str, source_key: str, bucket: str, key: str, *, source_version_id: str | None = None
     ) -> LocalCopy:
         check_key(key)
-        self._index.get_bucket(bucket)
-        return LocalCopy(self, bucket, key, self.open_object(source_bucket, source_key, source_version_id))
+        self._buckets.get(bucket)
+        source = self.open_object(source_bucket, source_key, source_version_id)
+        return LocalCopy(partial(self._publish, bucket, key), self._directory.create, source)
 
-    def open_object(self, bucket: str, key: str, version_id: str | None = None) -> LocalReader:
-        self._check_version(bucket, key, version_id)
+    def open_object(self, bucket: str, key: str, version_id: str | None = None) -> LocalReader | PartsReader:
         missing = None
         while True:
-            stored, body = self._index.find(bucket, key)
-            if body.blob is None:
+            stored, body = self._objects.find(bucket, key, version_id)
+            if body.data is not None:
                 return LocalReader(stored, body, -1)
-            try:
-                return LocalReader(stored, body, self._directory.open(body.blob))
-            except FileNotFoundError as error:
-                # The object was replaced or deleted between the two steps; look again at what there is now.
-                if missing == body.blob:
-                    raise ServerError("The body of the object is lost.", bucket=bucket, key=key) from error
-                missing = body.blob
+            if body.blob is not None:
+                try:
+                    return LocalReader(stored, body, self._directory.open(body.blob))
+                except FileNotFoundError as error:
+                    failure = error
+            else:
+                assert body.id is not None
+                self._pins.pin(body.id)
+                try:
+                    if rows := self._objects.parts(body.id):
+                        return PartsReader(stored, body, rows, self._directory.open, self._pins)
+                except BaseException:
+                    self._pins.unpin(body.id)
+                    raise
+                self._pins.unpin(body.id)
+                failure = FileNotFoundError("the parts of the body")
+            # The object was replaced or deleted between the two steps; look again at what there is now.
+            if missing == body.id:
+                raise ServerError("The body of the object is lost.", bucket=bucket, key=key) from failure
+            missing = body.id
 
     def head_object(self, bucket: str, key: str, version_id: str | None = None) -> StoredObject:
-        self._check_version(bucket, key, version_id)
-        return self._index.head(bucket, key)
+        return self._objects.head(bucket, key, version_id)
+
+    def edit_object(
+        self,
+        bucket: str,
+        key: str,
+        documents: Mapping[str, str | None],
+        version_id: str | None = None,
+        guard: Guard | None = None,
+    ) -> StoredObject:
+        return self._objects.edit(bucket, key, documents, version_id, guard)
 
     def delete_object(
         self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None, owner: str = ""
@@ -108,203 +158,93 @@ class LocalBackend:
         return result
 
     def delete_objects(self, bucket: str, deletions: Sequence[Deletion]) -> list[Deleted | ServiceError]:
-        results, unused = self._index.delete(bucket, deletions)
-        for blob in unused:
-            self._directory.discard(blob)
-        return results
+        return self._settle(lambda: self._objects.delete(bucket, deletions))
 
     def list_objects(
         self, bucket: str, *, prefix: str = "", delimiter: str = "", start_after: str = "", limit: int = 1000
     ) -> ListSlice:
-        return self._index.list_objects(bucket, prefix, delimiter, start_after, limit)
+        return self._objects.page(bucket, prefix, delimiter, start_after, limit)
+
+    def list_object_versions(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        key_marker: str = "",
+        version_id_marker: str = "",
+        limit: int = 1000,
+    ) -> VersionSlice:
+        return self._objects.page_of_versions(bucket, prefix, delimiter, key_marker, version_id_marker, limit)
+
+    def create_upload(self, bucket: str, key: str, attributes: ObjectAttributes) -> Upload:
+        return self._uploads.create(bucket, key, attributes)
+
+    def get_upload(self, bucket: str, key: str, upload_id: str) -> Upload:
+        return self._uploads.get(bucket, key, upload_id)
+
+    def begin_part(self, bucket: str, key: str, upload_id: str, part_number: int) -> LocalPartWriter:
+        if part_number < 1:
+            raise ValueError(f"part_number: at least 1, not {part_number}")
+        self._uploads.get(bucket, key, upload_id)
+
+        def put_part(part: Part, blob: str) -> Part:
+            return self._settle(lambda: self._uploads.put_part(bucket, key, upload_id, part, blob), [blob])
+
+        return LocalPartWriter(put_part, self._directory.create, part_number)
+
+    def list_parts(
+        self, bucket: str, key: str, upload_id: str, *, part_number_marker: int = 0, limit: int = 1000
+    ) -> PartSlice:
+        return self._uploads.list_parts(bucket, key, upload_id, part_number_marker, limit)
+
+    def list_uploads(
+        self,
+        bucket: str,
+        *,
+        prefix: str = "",
+        delimiter: str = "",
+        key_marker: str = "",
+        upload_id_marker: str = "",
+        limit: int = 1000,
+    ) -> UploadSlice:
+        return self._uploads.page(bucket, prefix, delimiter, key_marker, upload_id_marker, limit)
+
+    def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:
+        self._pins.discard(self._uploads.abort(bucket, key, upload_id))
+
+    def begin_complete(
+        self, bucket: str, key: str, upload_id: str, parts: Sequence[tuple[int, str]]
+    ) -> LocalCompletion:
+        def publish(chosen: Chosen, attributes: ObjectAttributes, guard: Guard | None) -> StoredObject:
+            return self._settle(lambda: self._uploads.complete(bucket, chosen, attributes, guard))
+
+        return LocalCompletion(publish, self._uploads.choose(bucket, key, upload_id, parts))
 
     def close(self) -> None:
         """Close the index and let others open the store."""
-        self._index.close()
+        self._database.close()
+        if self._pins.is_waiting:
+            self._directory.expect_orphans()
         self._directory.close()
 
-    def create_blob(self) -> BlobWriter:
-        """A file for a body that is too large for the index; for `LocalWriter`."""
-        return self._directory.create()
-
-    def publish(
-        self, bucket: str, key: str, new: NewObject, guard: Guard | None, blob: str | None = None
+    def _publish(
+        self, bucket: str, key: str, new: NewObject, guard: Guard | None, blobs: Sequence[str] = ()
     ) -> StoredObject:
-        """Publish an object; `blob` is its newly written file, removed again if the publication is refused."""
+        return self._settle(lambda: self._objects.publish(bucket, key, new, guard), blobs)
+
+    def _settle(self, change: Callable[[], tuple[T, list[Unused]]], blobs: Sequence[str] = ()) -> T:
+        """Make a change of the index, and remove the files that nobody needs after it: old ones, or the new `blobs`."""
         try:
-            stored, unused = self._index.publish(bucket, key, new, guard)
+            result, unused = change()
         except Exception:
-            if blob is not None:
+            for blob in blobs:
                 self._directory.discard(blob)
             raise
         except BaseException:
-            # Ctrl-C may arrive when the transaction is already done, so the next start shall see whose the blob is.
+            # Ctrl-C may arrive when the transaction is already done, so the next start shall see whose the files are.
             self._directory.expect_orphans()
             raise
-        if unused is not None:
-            self._directory.discard(unused)
-        return stored
-
-    def _check_version(self, bucket: str, key: str, version_id: str | None) -> None:
-        if version_id is not None and version_id != "null":
-            self._index.get_bucket(bucket)
-            raise NoSuchVersion("The specified version does not exist.", bucket=bucket, key=key)
-
-
-class LocalWriter:
-    """A body being written: in memory while it is small, then in a temporary file."""
-
-    def __init__(self, store: LocalBackend, bucket: str, key: str) -> None:
-        self._store = store
-        self._bucket = bucket
-        self._key = key
-        self._hash = hashlib.md5(usedforsecurity=False)
-        self._size = 0
-        self._small = bytearray()
-        self._blob: BlobWriter | None = None
-        self._open = True
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def md5(self) -> bytes:
-        return self._hash.digest()
-
-    def write(self, block: bytes | bytearray | memoryview) -> None:
-        self._check_open()
-        self._hash.update(block)
-        self._size += block.nbytes if isinstance(block, memoryview) else len(block)
-        if self._size <= INLINE_SIZE_MAX:
-            self._small += block
-            return
-        if self._blob is None:
-            self._blob = self._store.create_blob()
-            self._blob.write(self._small)
-            self._small.clear()
-        self._blob.write(block)
-
-    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._check_open()
-        try:
-            blob = None if self._blob is None else self._blob.finish()
-        except BaseException:
-            self.abort()
-            raise
-        self._open = False
-        body = Body(None, blob, bytes(self._small) if blob is None else None)
-        new = NewObject(self._size, self._hash.hexdigest(), attributes, body)
-        return self._store.publish(self._bucket, self._key, new, guard, blob)
-
-    def abort(self) -> None:
-        if self._open:
-            self._open = False
-            self._small.clear()
-            if self._blob is not None:
-                self._blob.abort()
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise ValueError("the draft has been committed or aborted")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
-
-
-class LocalCopy:
-    """One object more for a body, which stays open until the end of the copy: should it be deleted, it is still here."""
-
-    def __init__(self, store: LocalBackend, bucket: str, key: str, reader: LocalReader) -> None:
-        self.source = reader.stored
-        self._store = store
-        self._bucket = bucket
-        self._key = key
-        self._reader: LocalReader | None = reader
-
-    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        reader, self._reader = self._reader, None
-        if reader is None:
-            raise ValueError("the draft has been committed or aborted")
-        with reader:
-            new = NewObject(self.source.size, self.source.etag, attributes, reader.body)
-            try:
-                return self._store.publish(self._bucket, self._key, new, guard)
-            except BodyGone:
-                return self._write_again(reader, attributes, guard)
-
-    def _write_again(self, reader: LocalReader, attributes: ObjectAttributes, guard: Guard | None) -> StoredObject:
-        with self._store.begin_put(self._bucket, self._key) as writer:
-            for offset in range(0, self.source.size, BLOCK):
-                writer.write(reader.read_at(offset, BLOCK))
-            return writer.commit(attributes, guard)
-
-    def abort(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader is not None:
-            reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
-
-
-class LocalReader:
-    """An open body: bytes from the index, or a file descriptor, which outlives the file's name."""
-
-    parts: Sequence[Part] = ()
-
-    def __init__(self, stored: StoredObject, body: Body, descriptor: int) -> None:
-        self.stored = stored
-        self.body = body
-        self._descriptor = descriptor
-        # Where a read cannot take an offset (Windows), the place in the file is shared by the threads.
-        self._lock = Lock()
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        end = min(offset + size, self.stored.size)
-        if offset >= end:
-            return b""
-        if self.body.data is not None:
-            return self.body.data[offset:end]
-        block = self._read_file(offset, end - offset)
-        if len(block) == end - offset:
-            return block
-        parts = [block]
-        while block:
-            offset += len(block)
-            block = self._read_file(offset, end - offset)
-            parts.append(block)
-        whole = b"".join(parts)
-        if offset < end:
-            raise ServerError("The body of the object is shorter than it was.", key=self.stored.key)
-        return whole
-
-    def close(self) -> None:
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def _read_file(self, offset: int, size: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._descriptor, size, offset)
-        with self._lock:
-            os.lseek(self._descriptor, offset, os.SEEK_SET)
-            return os.read(self._descriptor, size)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        if unused:
+            self._pins.discard(unused)
+        return result

@@ -2,7 +2,7 @@
 
     format        says that this is a store, and of which version; locked while a server has the store open
     unclean       is there while a server runs, and after one that was killed: the next one looks for orphans
-    index.sqlite  see index.py
+    index.sqlite  see schema.py
     tmp/          bodies being written; whatever is here at the start belongs to nobody
     blobs/xx/     finished bodies, never written to again
 
@@ -26,7 +26,7 @@ Durability = Literal["disk", "os"]
 """When a change counts as done. "disk": it is on the disk and outlives a power failure. "os": the operating system has
 it; it outlives the death of the server by any means, but a power failure may take the newest objects."""
 
-FORMAT = b"s3func local store, format 1\n"
+FORMAT = b"s3func local store, format 2\n"
 
 # Bytes are locked far behind the text, because a Windows lock also forbids to read what it covers.
 _LOCKED_BYTE = 1 << 20

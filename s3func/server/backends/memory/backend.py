@@ -28,6 +28,7 @@ from s3func.server.backend import (
     check_key,
     run_guard,
 )
+from s3func.server.backends.documents import edited
 from s3func.server.backends.identity import marker_serial, new_id
 from s3func.server.backends.listing import list_slice, upload_slice, version_slice
 from s3func.server.backends.memory.bucket import NULL, Bucket, OpenUpload, Version
@@ -107,7 +108,7 @@ class MemoryBackend(Versioned, Multipart, Editable):
     ) -> BucketInfo:
         with self._lock:
             found = self._bucket(bucket)
-            return _change_bucket(found, replace(found.info, documents=_edited(found.info.documents, documents)), guard)
+            return _change_bucket(found, replace(found.info, documents=edited(found.info.documents, documents)), guard)
 
     def set_versioning(
         self, bucket: str, status: Literal["Enabled", "Suspended"], guard: BucketGuard | None = None
@@ -154,7 +155,7 @@ class MemoryBackend(Versioned, Multipart, Editable):
             found = self._bucket(bucket)
             version = _version(found, key, encoded, version_id)
             run_guard(guard, version.stored, bucket, key)
-            stored = replace(version.stored, documents=_edited(version.stored.documents, documents))
+            stored = replace(version.stored, documents=edited(version.stored.documents, documents))
             found.edit(encoded, version, stored)
             return stored
 
@@ -422,11 +423,6 @@ def _change_bucket(found: Bucket, info: BucketInfo, guard: BucketGuard | None) -
             raise
     found.info = info
     return info
-
-
-def _edited(documents: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
-    edited = {**documents, **changes}
-    return {name: text for name, text in edited.items() if text is not None}
 
 
 def _attributes(given: ObjectAttributes) -> ObjectAttributes:
