@@ -446,9 +446,7 @@ def test_a_page_costs_its_own_work_only(store: LocalBackend) -> None:
     )
     many_steps = [steps_of(store, listing) for listing in PAGES]
     assert ["a/", "b/", "c/", "d/", "e/"] == store.list_objects("bucket", delimiter="/").common_prefixes
-    store._database.writer.execute(
-        "DELETE FROM objects WHERE substr(key, 3) >= ?", (f"{few:08}".encode(),)
-    )
+    store._database.writer.execute("DELETE FROM objects WHERE substr(key, 3) >= ?", (f"{few:08}".encode(),))
     assert [steps_of(store, listing) for listing in PAGES] == many_steps
     assert 0 < max(many_steps) < 200
 
