@@ -4,46 +4,21 @@ from __future__ import annotations
 
 import copy
 import gc
-import os
 import pickle
-import signal
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from s3func import S3Session, errors
 from s3func.errors import S3FuncError, ServiceError, Throttled
+from tests.faults.children import CHILD_SECONDS, in_child, needs_fork
 from tests.faults.conftest import Connect, Serve
 from tests.faults.scripted import Exchange, answer, chunked, eventually, refusal, then_reset
 
 LARGE = bytes(512 * 1024)
-CHILD_SECONDS = 30
-
-needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-
-
-def in_child(call: Callable[[], object]) -> bool:
-    """Whether the call succeeds in a forked child, which always ends."""
-    with warnings.catch_warnings():
-        # From 3.12 on Python warns of every fork in a process with threads; here it is what is tested.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if pid == 0:
-        signal.alarm(CHILD_SECONDS)
-        try:
-            call()
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    return status == 0
 
 
 def by_process(exchange: Exchange) -> None:
