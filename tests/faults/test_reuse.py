@@ -118,6 +118,14 @@ def test_answers_without_a_body(serve: Serve, connect: Connect, method: str) -> 
     assert [0, 0] == server.connections
 
 
+@pytest.mark.parametrize("length", ["²", "9" * 5000, "-1", "1e3", "", "ten"])
+def test_a_head_whose_length_is_no_number(serve: Serve, connect: Connect, length: str) -> None:
+    """An answer to HEAD has no body, so a length that cannot be read only means that the size is not known."""
+    result = connect(serve(answer(200, content_length=length))).head_object("key")
+    assert result.size is None
+    assert "content_length" not in result.metadata
+
+
 @pytest.mark.parametrize("kept", [1, 5])
 @pytest.mark.parametrize("how", ["close", "reset"])
 def test_stale_connections(serve: Serve, connect: Connect, clock: FakeClock, kept: int, how: str) -> None:
