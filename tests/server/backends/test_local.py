@@ -4,60 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-import random
 import sqlite3
 import stat
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3func.errors import NoSuchBucket, PreconditionFailed, ServerError
-from s3func.server.backend import Backend, Deleted, Deletion, ObjectAttributes, Precondition, StoredObject
-from s3func.server.backends.local import Durability, LocalBackend
-from s3func.server.backends.local.drafts import INLINE_SIZE_MAX
+from s3func.errors import NoSuchBucket, NoSuchUpload, PreconditionFailed, ServerError
+from s3func.server.backend import Backend, Deleted, ObjectAttributes, Part, Precondition, StoredObject
+from s3func.server.backends.local import LocalBackend
 from s3func.server.backends.local.schema import SCHEMA_VERSION
+from s3func.server.powers import Upload
 from tests.contract.objects import FULL, PLAIN, body_of, get, keys_of, put
-from tests.server.backends import writers
+from tests.server.backends.conftest import OpenStore
 
 LARGE = 40_000
 """Bytes that no index takes in."""
-
-OpenStore = Callable[..., LocalBackend]
-
-
-@pytest.fixture
-def open_store(tmp_path: Path) -> Iterator[OpenStore]:
-    """Open the store of this test; what is still open at the end is closed."""
-    opened: list[LocalBackend] = []
-
-    def make(durability: Durability = "os") -> LocalBackend:
-        backend = LocalBackend(tmp_path / "store", durability=durability)
-        opened.append(backend)
-        return backend
-
-    yield make
-    for backend in opened:
-        backend.close()
-
-
-@pytest.fixture
-def store(open_store: OpenStore) -> LocalBackend:
-    """An open store with an empty bucket called "bucket"."""
-    backend = open_store()
-    backend.create_bucket("bucket", owner="owner", region="eu-west-1")
-    return backend
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Where the store of this test is."""
-    return tmp_path / "store"
 
 
 def files_of(folder: Path) -> list[Path]:
@@ -67,6 +35,23 @@ def files_of(folder: Path) -> list[Path]:
 def copy(backend: Backend, source: str, target: str) -> StoredObject:
     with backend.begin_copy("bucket", source, "bucket", target) as draft:
         return draft.commit(draft.source)
+
+
+def put_part(store: LocalBackend, upload: Upload, number: int, body: bytes) -> Part:
+    with store.begin_part("bucket", upload.key, upload.upload_id, number) as writer:
+        writer.write(body)
+        return writer.commit()
+
+
+def complete(store: LocalBackend, upload: Upload, parts: Sequence[Part]) -> StoredObject:
+    named = [(part.number, part.etag) for part in parts]
+    with store.begin_complete("bucket", upload.key, upload.upload_id, named) as completion:
+        return completion.commit(PLAIN)
+
+
+def upload_all(store: LocalBackend, key: str, bodies: Sequence[bytes]) -> StoredObject:
+    upload = store.create_upload("bucket", key, PLAIN)
+    return complete(store, upload, [put_part(store, upload, number, body) for number, body in enumerate(bodies, 1)])
 
 
 class TestReopening:
@@ -86,6 +71,43 @@ class TestReopening:
         put(again, "another", b"another")
         assert body_of(LARGE) == get(again, "copy")
         assert b"small" == get(again, "small copy")
+
+    def test_history_is_still_there(self, store: LocalBackend, open_store: OpenStore) -> None:
+        """Versions, markers, documents and the status of the bucket outlive the server; later ids still sort behind."""
+        store.set_versioning("bucket", "Enabled")
+        store.edit_bucket("bucket", {"policy": "{}"})
+        for seed in range(3):
+            put(store, "key", body_of(LARGE, seed))
+        store.delete_object("bucket", "key")
+        upload_all(store, "parts", [body_of(LARGE), b"end"])
+        rows, info = store.list_object_versions("bucket").rows, store.get_bucket("bucket")
+        store.close()
+        again = open_store()
+        assert info == again.get_bucket("bucket")
+        assert rows == again.list_object_versions("bucket").rows
+        newest = put(again, "key", b"new")
+        assert [newest, *(row.stored for row in rows)] == [
+            row.stored for row in again.list_object_versions("bucket").rows
+        ]
+        assert (newest.version_id or "") > max(row.stored.version_id or "" for row in rows)
+        assert body_of(LARGE) + b"end" == get(again, "parts")
+
+    def test_uploads_go_on(self, store: LocalBackend, open_store: OpenStore, root: Path) -> None:
+        """An upload that was begun before the server ended, or was killed, is completed after it, or again."""
+        upload = store.create_upload("bucket", "key", FULL)
+        first = put_part(store, upload, 1, body_of(LARGE))
+        store.close()
+        (root / "unclean").touch()
+        again = open_store()
+        assert [upload] == again.list_uploads("bucket").rows
+        assert [first] == again.list_parts("bucket", "key", upload.upload_id).rows
+        second = put_part(again, upload, 2, b"end")
+        stored = complete(again, upload, [first, second])
+        again.close()
+        (root / "unclean").touch()
+        third = open_store()
+        assert stored == complete(third, upload, [first, second])
+        assert body_of(LARGE) + b"end" == get(third, "key")
 
     def test_a_closed_store_refuses(self, store: LocalBackend) -> None:
         """After `close` every call fails; closing twice is allowed; an open reader can still be closed."""
@@ -229,6 +251,82 @@ class TestFiles:
         store.delete_object("bucket", "key")
         assert [] == files_of(blobs)
 
+    def test_completing_moves_no_byte(self, store: LocalBackend, root: Path) -> None:
+        """The files of the parts become the object as they are; those of other parts are removed, and no new one is made."""
+        blobs = root / "blobs"
+        upload = store.create_upload("bucket", "key", PLAIN)
+        parts = [put_part(store, upload, number, body_of(LARGE, number)) for number in (1, 2, 3)]
+        before = {path: path.stat().st_ino for path in files_of(blobs)}
+        put_part(store, upload, 4, body_of(LARGE))
+        complete(store, upload, parts)
+        assert before == {path: path.stat().st_ino for path in files_of(blobs)}
+
+    def test_files_of_parts(self, store: LocalBackend, root: Path) -> None:
+        """A part that is replaced, aborted, refused or left behind by its bucket leaves no file; nor does its object."""
+        blobs = root / "blobs"
+        upload = store.create_upload("bucket", "key", PLAIN)
+        put_part(store, upload, 1, body_of(LARGE))
+        part = put_part(store, upload, 1, b"small")
+        assert 1 == len(files_of(blobs))
+        with store.begin_part("bucket", "key", upload.upload_id, 2) as writer:
+            writer.write(body_of(LARGE))
+            assert 1 == len(files_of(root / "tmp"))
+        with store.begin_part("bucket", "key", upload.upload_id, 2) as writer:
+            writer.write(body_of(LARGE))
+            complete(store, upload, [part])
+            with pytest.raises(NoSuchUpload):
+                writer.commit()
+        assert (1, []) == (len(files_of(blobs)), files_of(root / "tmp"))
+        copy(store, "key", "copy")
+        put(store, "key", b"other")
+        assert 1 == len(files_of(blobs))
+        store.delete_object("bucket", "copy")
+        assert [] == files_of(blobs)
+        for _ in range(2):
+            upload = store.create_upload("bucket", "key", PLAIN)
+            put_part(store, upload, 1, body_of(LARGE))
+        store.abort_upload("bucket", "key", upload.upload_id)
+        assert 1 == len(files_of(blobs))
+        store.delete_object("bucket", "key")
+        store.delete_bucket("bucket")
+        assert [] == files_of(blobs)
+
+    def test_parts_wait_for_their_readers(self, store: LocalBackend, open_store: OpenStore, root: Path) -> None:
+        """The files of an object that is gone go with its last reader, or when the next server starts."""
+        blobs = root / "blobs"
+        for key in ("one", "two"):
+            upload_all(store, key, [body_of(LARGE, 1), body_of(LARGE, 2)])
+        with store.open_object("bucket", "one") as first:
+            with store.open_object("bucket", "one"):
+                store.delete_object("bucket", "one")
+            assert 4 == len(files_of(blobs))
+            assert body_of(LARGE, 2) == first.read_at(LARGE, LARGE)
+        first.close()
+        with pytest.raises(ValueError, match="closed"):
+            first.read_at(0, 1)
+        assert 2 == len(files_of(blobs))
+        reader = store.open_object("bucket", "two")
+        put(store, "two", b"new")
+        assert 2 == len(files_of(blobs))
+        store.close()
+        open_store()
+        assert [] == files_of(blobs)
+        reader.close()
+
+    def test_damaged_parts_are_an_error(self, store: LocalBackend, root: Path) -> None:
+        """A part that lost bytes, or its file, is an error of the store, never a shorter or another body."""
+        upload_all(store, "key", [body_of(LARGE), body_of(LARGE)])
+        path = files_of(root / "blobs")[0]
+        path.write_bytes(body_of(LARGE)[:-1])
+        with store.open_object("bucket", "key") as reader, pytest.raises(ServerError):
+            reader.read_at(0, 2 * LARGE)
+        path.unlink()
+        with store.open_object("bucket", "key") as reader, pytest.raises(ServerError):
+            reader.read_at(0, 2 * LARGE)
+        store._database.writer.execute("DELETE FROM parts")
+        with pytest.raises(ServerError):
+            store.open_object("bucket", "key")
+
     def test_refused_bodies_leave_no_file(self, store: LocalBackend, root: Path) -> None:
         """A body that was aborted, refused by a guard, or whose bucket is gone leaves no file behind."""
         put(store, "key", body_of(LARGE))
@@ -295,6 +393,9 @@ class TestFiles:
         with store.open_object("bucket", "key") as reader:
             assert body_of(LARGE)[30_000:] == reader.read_at(30_000, LARGE)
             assert body_of(LARGE)[:10] == reader.read_at(0, 10)
+        upload_all(store, "key", [body_of(LARGE), b"end"])
+        with store.open_object("bucket", "key") as parts_reader:
+            assert body_of(LARGE)[-10:] + b"en" == parts_reader.read_at(LARGE - 10, 12)
 
     def test_damage_is_an_error(self, store: LocalBackend, root: Path) -> None:
         """A body that lost bytes, or its file, is an error of the store, never a shorter or another body."""
@@ -332,6 +433,9 @@ class TestFiles:
         seen: list[str] = []
         put(store, "key", body_of(LARGE), guard=lambda _: seen.extend(synced))
         assert expected == [name.partition("/")[0] for name in seen]
+        synced.clear()
+        upload_all(store, "key", [b"part"])
+        assert expected[:1] == [name.partition("/")[0] for name in synced][:1]
         assert (synchronous,) == store._database.writer.execute("PRAGMA synchronous").fetchone()
 
 
@@ -408,89 +512,3 @@ class TestTransactions:
             put(store, "key", body_of(LARGE), guard=fault)
         assert Deleted("key") == store.delete_object("bucket", "key")
         assert [] == keys_of(store)
-
-
-PAGES: list[dict[str, Any]] = [
-    {"delimiter": "/"},
-    {"delimiter": "/", "start_after": "b/00000005", "limit": 2},
-    {"prefix": "c/", "limit": 10},
-    {"prefix": "c/", "delimiter": "/", "start_after": "c/00000010", "limit": 5},
-    {"start_after": "c/00000010", "limit": 5},
-    {"prefix": "x", "delimiter": "/"},
-]
-
-
-def steps_of(store: LocalBackend, listing: dict[str, Any]) -> int:
-    """How much work one page costs, in places where the database's program may stop."""
-    steps = 0
-
-    def count() -> int:
-        nonlocal steps
-        steps += 1
-        return 0
-
-    store.list_objects("bucket", limit=0)
-    [reader] = store._database._readers
-    reader.set_progress_handler(count, 1)
-    store.list_objects("bucket", **listing)
-    reader.set_progress_handler(None, 0)
-    return steps
-
-
-def test_a_page_costs_its_own_work_only(store: LocalBackend) -> None:
-    """What a page costs depends on its items: not on the keys before, behind, or inside its common prefixes."""
-    few, many = 20, 20_000
-    store._database.writer.executemany(
-        "INSERT INTO objects VALUES (1, ?, 1, NULL, 1, 'etag', 0.0, '{}', 1)",
-        [(f"{folder}/{number:08}".encode(),) for folder in "abcde" for number in range(many)],
-    )
-    many_steps = [steps_of(store, listing) for listing in PAGES]
-    assert ["a/", "b/", "c/", "d/", "e/"] == store.list_objects("bucket", delimiter="/").common_prefixes
-    store._database.writer.execute("DELETE FROM objects WHERE substr(key, 3) >= ?", (f"{few:08}".encode(),))
-    assert [steps_of(store, listing) for listing in PAGES] == many_steps
-    assert 0 < max(many_steps) < 200
-
-
-def run_until_killed(root: Path, acknowledgements: int, seconds: float) -> dict[str, int]:
-    """Let four writers work until that many changes are acknowledged and a moment longer; return the last of each key."""
-    command = [sys.executable, writers.__file__, str(root), "4"]
-    last: dict[str, int] = {}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for number, line in enumerate(process.stdout):
-            key, _, change = line.partition(" ")
-            last[key] = int(change)
-            if number + 1 == acknowledgements:
-                time.sleep(seconds)
-                process.kill()
-    assert process.returncode != 0
-    return last
-
-
-def test_killed_at_any_instant(open_store: OpenStore, root: Path) -> None:
-    """Whatever was acknowledged before the server was killed is there, every object is whole, and no file too many."""
-    chance = random.Random(20_26)
-    for acknowledgements in (1, 5, 40, 200, 600, 90):
-        last = run_until_killed(root, acknowledgements, chance.random() * 0.02)
-        store = open_store()
-        rows = store.list_objects("bucket").rows
-        # A change that was under way may be there or not: one at most of each writer.
-        under_way = [key for key, number in last.items() if number > 0 and key not in {row.key for row in rows}]
-        for row in rows:
-            number = int(row.metadata["number"])
-            body = writers.body_of(row.metadata["key"], number)
-            assert row.key.removesuffix("-copy") == row.metadata["key"]
-            assert body == get(store, row.key)
-            assert hashlib.md5(body).hexdigest() == row.etag
-            if number != last.get(row.key):
-                assert number > abs(last.get(row.key, 0))
-                under_way.append(row.key)
-        threads = [key.partition("/")[0] for key in under_way]
-        assert sorted(set(threads)) == sorted(threads)
-        large = {row.etag for row in rows if row.size > INLINE_SIZE_MAX}
-        assert len(large) == len(files_of(root / "blobs"))
-        assert [] == files_of(root / "tmp")
-        # The next writers begin to count anew.
-        store.delete_objects("bucket", [Deletion(row.key) for row in rows])
-        assert [] == files_of(root / "blobs")
-        store.close()
