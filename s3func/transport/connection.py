@@ -3,7 +3,7 @@
 Rule 1: nothing here interprets a path, follows a redirect, decodes content or tries twice.
 Rule 2: every socket, ssl and parser error leaves as a TransportError or ProtocolError; the cause is chained.
 Rule 3: a connection that was left in the middle of an exchange is closed, never handed on.
-Anything unusual in a response head (folded lines, bare LF, repeated lengths) goes to the standard library's parser.
+The usual response head is read in one pass; what is unusual in one (folded lines, bare LF, repeated headers) in another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -31,6 +30,7 @@ _BODILESS = frozenset({"DELETE", "GET", "HEAD", "OPTIONS"})
 # A body up to this size is joined to its head: one system call, one segment train, one GIL hand-off.
 _JOINED_BODY = 64 * 1024
 _USUAL_STATUS_LINES = {"HTTP/1.1 200 OK": 200, "HTTP/1.1 204 No Content": 204, "HTTP/1.1 206 Partial Content": 206}
+_BLANK = " \t\r"
 _SO_RCVTIMEO, _SO_SNDTIMEO, _SOL_SOCKET = (20, 21, 1) if sys.platform == "linux" else (0x1006, 0x1005, 0xFFFF)
 _KERNEL_TIMEOUTS = sys.platform in {"linux", "darwin"} and struct.calcsize("ll") == 16
 
@@ -309,8 +309,8 @@ def parse_head(head: bytes) -> tuple[int, dict[str, str]]:
             if not colon or " " in name or "\n" in value:
                 break
             headers[name.lower()] = value.strip()
-    if len(headers) != len(lines):
-        headers = _parse_unusual(head)
+    if len(headers) != len(lines) or "" in headers:
+        headers = _parse_unusual(lines)
     if status_line[7] == "0":
         headers.setdefault("connection", "close")
     return status, headers
@@ -340,24 +340,20 @@ def _with_usual_ends(data: bytes) -> bytes | None:
     return head + b"\r\n\r\n" + data[end.end() :]
 
 
-def _parse_unusual(head: bytes) -> dict[str, str]:
-    """Folded lines, bare LF, repeated headers and other than ASCII: the standard library's parser."""
-    from http.client import HTTPException, parse_headers
-
-    lines = BytesIO(head + b"\r\n\r\n")
-    lines.readline()
-    try:
-        message = parse_headers(lines)
-    except HTTPException as error:
-        raise ProtocolError(f"unreadable response head: {error}") from error
-    if message.defects or lines.read():
-        # The parser takes what it gives up on for the body: the length might be in there.
-        raise ProtocolError("the response head has a line that is no header")
+def _parse_unusual(lines: list[str]) -> dict[str, str]:
+    """Folded lines, bare LF, repeated headers, other than ASCII; ProtocolError for a line that is none of these."""
     headers: dict[str, str] = {}
-    for name, value in message.items():
-        name = name.lower()
-        text = re.sub(r"[ \t]*\r?\n[ \t]+", " ", str(value)).strip(" \t")
-        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    name = ""
+    for line in "\n".join(lines).split("\n"):
+        if line[:1] in {" ", "\t"} and name:
+            headers[name] = f"{headers[name]} {line.strip(_BLANK)}"
+            continue
+        field, colon, value = line.partition(":")
+        if not colon or not field or " " in field or "\t" in field:
+            # To skip it would be to skip a length, or the end of the head, that others may see in it.
+            raise ProtocolError(f"the response head has a line that is no header: {line[:40]!r}")
+        name, value = field.lower(), value.strip(_BLANK)
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     lengths = {part.strip() for part in headers.get("content-length", "").split(",")}
     if len(lengths) > 1:
         # Two lengths are how responses are smuggled (RFC 9112 §6.3).
