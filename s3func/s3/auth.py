@@ -6,7 +6,7 @@ answers: its region from a redirect, its clock from a RequestTimeTooSkewed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from s3func.errors import (
     InvalidCredentials,
@@ -46,14 +46,17 @@ class Skew:
         self.seconds = 0.0
 
 
-class _Stamp(NamedTuple):
-    """What all signatures of one second have in common."""
+class _Stamp:
+    """What all signatures of one second have in common; no tuple, whose repr would show the signing key."""
 
-    second: int
-    date: str
-    scope: str
-    key: bytes
-    credentials: Credentials | None
+    __slots__ = ("credentials", "date", "key", "scope", "second")
+
+    def __init__(self, second: int, date: str, scope: str, key: bytes, credentials: Credentials | None) -> None:
+        self.second = second
+        self.date = date
+        self.scope = scope
+        self.key = key
+        self.credentials = credentials
 
 
 _NO_STAMP = _Stamp(-1, "", "", b"", None)

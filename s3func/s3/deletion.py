@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from s3func.errors import NotImplementedByStore, ServiceError
+from s3func.errors import NotImplementedByStore, S3FuncError, ServiceError
 from s3func.models import ObjectEntry
 from s3func.s3.headers import check_key, check_text
 from s3func.wire.s3xml import (
@@ -74,7 +74,10 @@ def delete_all(
     delete_batch: Callable[[bytes], DeleteObjectsResult],
     delete_one: Callable[[str, str | None], DeleteResult],
 ) -> tuple[list[DeletedObject], list[DeleteFailure]]:
-    """Delete all rows; keys that XML cannot carry (control characters) go one by one."""
+    """Delete all rows; keys that XML cannot carry (control characters) go one by one.
+
+    A batch that fails as a whole ends the work: the first one by raising, a later one as failures of its rows.
+    """
     deleted: list[DeletedObject] = []
     failures: list[DeleteFailure] = []
     iterator = iter(rows)
@@ -82,7 +85,16 @@ def delete_all(
         carried = [row for row in batch if _has_place_in_xml(row)]
         if carried:
             # Not quiet: only rows that the store names as deleted count as deleted.
-            result = delete_batch(render_delete_objects(carried, quiet=False))
+            document = render_delete_objects(carried, quiet=False)
+            try:
+                result = delete_batch(document)
+            except S3FuncError as error:
+                if not deleted and not failures:
+                    raise
+                # What is known of the earlier batches must not be lost; that this one may be repeated is said as well.
+                code = error.code if isinstance(error, ServiceError) else type(error).__name__
+                failures += [DeleteFailure(key, version_id, code, str(error)) for key, version_id in batch]
+                return deleted, failures
             _check_complete(carried, result, failures)
             deleted += result.deleted
             failures += result.failures

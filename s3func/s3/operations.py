@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 # Documents are read whole; the longest one there is (a page of 1,000 keys of 1,024 escaped bytes) stays below this.
 DOCUMENT_MAX = 64 * 1024 * 1024
-_METHODS = ("GET", "PUT", "HEAD", "DELETE", "POST")
+_METHODS = ("GET", "PUT", "HEAD", "DELETE", "POST", "OPTIONS", "PATCH")
 _PRESIGNING = frozenset(
     f"x-amz-{name}"
     for name in ("algorithm", "credential", "date", "expires", "security-token", "signature", "signedheaders")

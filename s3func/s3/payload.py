@@ -21,7 +21,10 @@ from s3func.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD
 if TYPE_CHECKING:
     from s3func.transport.body import Body
 
-CHECKSUMS = frozenset({"auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "off"})
+_ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256")
+CHECKSUMS = frozenset({"auto", "off", *_ALGORITHMS})
+# Headers such as x-amz-checksum-algorithm only talk about one.
+_CHECKSUM_HEADERS = frozenset({"content-md5", *(f"x-amz-checksum-{name}" for name in _ALGORITHMS)})
 _SMALL = 1024 * 1024
 
 
@@ -29,7 +32,9 @@ def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) ->
     """Add the checksum header to `fields`, unless the caller brought one, and return the payload hash."""
     has_checksum = False
     if fields:
-        has_checksum = "content-md5" in fields or any(name.startswith("x-amz-checksum-") for name in fields)
+        has_checksum = not _CHECKSUM_HEADERS.isdisjoint(fields)
+    if not isinstance(algorithm, str) or algorithm not in CHECKSUMS:
+        raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {algorithm!r}")
     if not has_checksum and algorithm != "off":
         has_checksum = True
         if algorithm in {"auto", "crc32"}:
@@ -72,8 +77,6 @@ def _crc32(body: Body) -> int:
 def _add_checksum(body: Body, fields: dict[str, str], algorithm: str) -> None:
     from s3func.wire import checksum
 
-    if algorithm not in CHECKSUMS:
-        raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {algorithm!r}")
     hasher = checksum.hasher(algorithm)
     if isinstance(body, bytes):
         hasher.update(body)

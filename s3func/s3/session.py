@@ -74,7 +74,8 @@ class S3Session(Session):
     ) -> None:
         """Check and keep the settings; nothing is sent.
 
-        access_key: the secret (`secret_access_key` is its other name). addressing_style: "auto", "path" or "virtual".
+        access_key: the secret (`secret_access_key` is its other name). addressing_style: "auto", "path" or "virtual"
+        (a bucket whose name cannot be part of a host name is addressed by path in any case).
         stream: False makes get_object read every body at once. timeouts: seconds, see Timeouts. retries: a RetryPolicy,
         or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
         checksum: sent with every upload: "auto" (CRC32), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
@@ -96,13 +97,15 @@ class S3Session(Session):
         self._endpoint = options.endpoint(endpoint_url, region, addressing_style)
         limits = options.timeouts(timeouts, connect_timeout, read_timeout)
         policy = options.retry_policy(retries, max_attempts)
+        kept = options.count("max_connections", max_connections)
+        if max_pool_connections is not None:
+            kept = options.count("max_pool_connections", max_pool_connections)
         if transport is None:
             from s3func.transport.pool import Pool
 
-            kept = options.count("max_connections", max_connections)
-            if max_pool_connections is not None:
-                kept = options.count("max_pool_connections", max_pool_connections)
             transport = Pool(limits, max_connections=kept)
+        elif not callable(transport):
+            raise TypeError(f"transport must be callable, not {type(transport).__name__}")
         self._clock = clock or SYSTEM_CLOCK
         self._client = Client(transport, policy, total_seconds=limits.total, clock=self._clock)
         self._skew = Skew()
@@ -132,11 +135,11 @@ class S3Session(Session):
     def _at(self, bucket: str | None, argument: str = "bucket") -> SigV4Authorizer:
         """The authorizer of a bucket, which also knows its place; the session's own bucket for None."""
         name = self.bucket if bucket is None else bucket
-        authorizer = self._authorizers.get(name)
-        if authorizer is None or name is None:
+        authorizer = self._authorizers.get(name) if isinstance(name, str) else None
+        if authorizer is None:
             checked = check_bucket(name, argument)
             authorizer = SigV4Authorizer(self._credentials, self._endpoint, checked, self._clock, self._skew)
-            self._authorizers[name] = authorizer
+            self._authorizers[checked] = authorizer
         return authorizer
 
     def _at_service(self) -> SigV4Authorizer:
@@ -354,16 +357,16 @@ class S3Session(Session):
     def delete_objects(
         self,
         keys: Iterable[str | Mapping[str, str | None] | ObjectEntry] | None = None,
-        *,
         prefix: str | None = None,
         purge: bool = False,
+        *,
         bucket: str | None = None,
     ) -> list[DeletedObject]:
         """Delete many objects, 1,000 per request; returns what was deleted.
 
         keys: keys, mappings with "key" and optionally "version_id", or rows of a listing. prefix: everything under it
         instead; an empty prefix is refused, because it would empty the bucket. purge: every version and delete marker
-        of those keys, for good. DeleteFailed, after all batches were tried, when the store did not delete some of them.
+        of those keys, for good. DeleteFailed when the store did not delete some of them, its `.failures` says which.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         from s3func.s3 import deletion
@@ -573,9 +576,9 @@ class S3Session(Session):
 
 
 def _check_choices(checksum: str, retry_mode: str | None) -> None:
-    if checksum not in CHECKSUMS:
+    if not isinstance(checksum, str) or checksum not in CHECKSUMS:
         raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {checksum!r}")
-    if retry_mode not in {None, "legacy", "standard", "adaptive"}:
+    if retry_mode not in (None, "legacy", "standard", "adaptive"):
         raise ValueError(f"retry_mode is unknown: {retry_mode!r}")
 
 

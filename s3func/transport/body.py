@@ -186,6 +186,10 @@ def _opened(path: str) -> FileBody:
     # Unbuffered: blocks() reads a mebibyte at a time, and a buffer in between would only be copied through.
     file = open(path, "rb", buffering=0)  # noqa: SIM115 -- FileBody closes it when the call is over
     try:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            # A named pipe or a terminal has no length before it has been read.
+            with file:
+                return _spooled(iter(lambda: file.read(BLOCK), b""))
         return FileBody(file, 0, file.seek(0, io.SEEK_END), owned=True)
     except BaseException:
         file.close()
