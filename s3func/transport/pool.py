@@ -150,7 +150,7 @@ class Pool:
 
     def _connect_tls(self, host: str, port: int, timeout: float | None) -> socket.socket:
         from urllib3.connection import HTTPSConnection
-        from urllib3.exceptions import ConnectTimeoutError, HTTPError
+        from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
         from urllib3.util.ssl_ import create_urllib3_context
 
         if self._tls is None:
@@ -168,6 +168,10 @@ class Pool:
         )
         try:
             connection.connect()
+        except NewConnectionError as error:
+            # A ConnectTimeoutError by descent only: it stands for a refusal or for a name that is not known.
+            reason = error.__cause__
+            raise (reason if isinstance(reason, OSError) else OSError(str(error))) from None
         except ConnectTimeoutError as error:
             raise TimeoutError from error
         except HTTPError as error:

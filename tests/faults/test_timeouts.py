@@ -35,10 +35,12 @@ def full_backlog() -> Iterator[str]:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
-def test_connecting_has_a_limit(full_backlog: str, connect: Connect) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_connecting_has_a_limit(full_backlog: str, connect: Connect, scheme: str) -> None:
     """A server that accepts nobody is a TimedOut after the connect limit, however long reading may take."""
+    full_backlog = full_backlog.replace("http", scheme)
     session = connect(full_backlog, timeouts=Timeouts(connect=0.1, read=None), retries=1)
-    with pytest.raises(TimedOut, match="no connection to http://127") as caught:
+    with pytest.raises(TimedOut, match=f"no connection to {scheme}://127") as caught:
         session.put_object("key", b"body")
     assert not caught.value.maybe_applied
 

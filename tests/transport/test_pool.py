@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import select
 import socket
 from collections.abc import Iterator
 from threading import Event, Thread
@@ -12,7 +13,7 @@ from s3func.errors import ConnectError, DeadlineExceeded
 from s3func.message import Request
 from s3func.transport.connection import Connection
 from s3func.transport.pool import Pool, split_origin
-from tests.faults.scripted import Exchange, Scripted, answer, eventually
+from tests.faults.scripted import Exchange, Scripted, answer, eventually, then_close
 
 
 @pytest.fixture
@@ -132,22 +133,24 @@ def test_a_call_whose_time_is_over_before_it_begins(server: Scripted) -> None:
     pool.close()
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
 @pytest.mark.parametrize("host", ["a" * 64 + ".localhost", "a..localhost"])
-def test_a_host_that_cannot_be(host: str) -> None:
+def test_a_host_that_cannot_be(host: str, scheme: str) -> None:
     """A host name that no resolver takes is a ConnectError like one that none knows."""
     with pytest.raises(ConnectError, match="no connection to"):
-        Pool()(Request("GET", f"http://{host}", "/", "", {}))
+        Pool()(Request("GET", f"{scheme}://{host}", "/", "", {}))
 
 
-def test_a_host_that_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_host_that_is_not_known(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     """A name that does not resolve is a ConnectError that names the origin and the resolver's reason."""
 
-    def unknown(*_: object) -> socket.socket:
+    def unknown(*_: object) -> list[object]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr("socket.create_connection", unknown)
-    with pytest.raises(ConnectError, match=r"no connection to http://store\.test: Name or service not known"):
-        Pool()(Request("GET", "http://store.test", "/", "", {}))
+    monkeypatch.setattr("socket.getaddrinfo", unknown)
+    with pytest.raises(ConnectError, match=rf"no connection to {scheme}://store\.test: Name or service not known"):
+        Pool()(Request("GET", f"{scheme}://store.test", "/", "", {}))
 
 
 def test_a_socket_that_cannot_be_set_up(server: Scripted, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,3 +163,62 @@ def test_a_socket_that_cannot_be_set_up(server: Scripted, monkeypatch: pytest.Mo
     with pytest.raises(ConnectError, match="Invalid argument"):
         Pool()(request(server))
     assert eventually(lambda: server.accepted == 1 and server.open_connections() == 0)
+
+
+@pytest.mark.parametrize("unasked", [b"", answer(408, b"too slow")], ids=["closed", "answered and closed"])
+@pytest.mark.parametrize("has_poll", [True, False])
+def test_an_old_connection_is_looked_at(monkeypatch: pytest.MonkeyPatch, unasked: bytes, *, has_poll: bool) -> None:
+    """A connection that was idle for a while is not used when its peer has closed it, whatever it said before."""
+    monkeypatch.setattr("s3func.transport.pool._TRUSTED_IDLE_SECONDS", -1.0)
+    if not has_poll:
+        monkeypatch.delattr(select, "poll")
+    closing, closed = Event(), Event()
+
+    def answer_and_close_later(exchange: Exchange) -> None:
+        exchange.send(answer(200, b"first"))
+        closing.wait(10)
+        exchange.send(unasked)
+        exchange.close()
+        closed.set()
+
+    with Scripted(answer_and_close_later, answer(200, b"second"), answer(200, b"third")) as server:
+        pool = Pool()
+        assert b"first" == pool(request(server)).read()
+        closing.set()
+        closed.wait(10)
+        assert b"second" == pool(request(server, "PUT")).read()
+        assert b"third" == pool(request(server, "PUT")).read()
+        assert [0, 1, 1] == server.connections
+        pool.close()
+
+
+class Once:
+    """A body that cannot be sent again."""
+
+    length = 4
+    replayable = False
+
+    def blocks(self) -> Iterator[bytes]:
+        yield b"once"
+
+
+def test_a_body_that_cannot_be_sent_again_is_not_risked() -> None:
+    """A connection that its peer has closed a moment ago is not used for a body that could be sent only once."""
+    with Scripted(then_close(answer(200, b"first")), answer(200, b"second")) as server:
+        pool = Pool()
+        assert b"first" == pool(request(server)).read()
+        assert eventually(lambda: server.open_connections() == 0)
+        sent = request(server, "PUT")
+        sent.body = Once()
+        assert b"second" == pool(sent).read()
+        assert b"once" == server.requests[1].body
+        pool.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_nobody_listens(scheme: str) -> None:
+    """A refused connection is a ConnectError with the system's reason, over TLS as well."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectError, match=rf"no connection to {scheme}://127\.0\.0\.1:{port}: .*refused"):
+        Pool()(Request("GET", f"{scheme}://127.0.0.1:{port}", "/", "", {}))
