@@ -11,7 +11,9 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 
 from s3func.errors import service_error
+from s3func.server.access import TAGGING
 from s3func.server.backend import ObjectAttributes, StoredObject
+from s3func.server.checksums import checksum_type
 from s3func.wire.encoding import http_date
 
 METADATA_BYTES_MAX = 2048
@@ -38,36 +40,30 @@ _KEPT = (
 _UNIMPLEMENTED = (
     "x-amz-bucket-object-lock-enabled",
     "x-amz-copy-source-server-side-encryption",
-    "x-amz-grant-",
     "x-amz-if-match-",
     "x-amz-object-lock-",
     "x-amz-server-side-encryption",
-    "x-amz-tagging",
     "x-amz-write-offset-bytes",
 )
-# With one owner and nobody else, these say what is so anyway.
-_PRIVATE_ACLS = frozenset({"private", "bucket-owner-read", "bucket-owner-full-control"})
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-def refuse_unimplemented(headers: Mapping[str, str]) -> None:
-    """NotImplemented for headers whose effect this server does not have."""
-    for name, value in headers.items():
-        if not name.startswith("x-amz-"):
+def refuse_unimplemented(headers: Mapping[str, str], *implemented: str) -> None:
+    """NotImplemented for headers whose effect this server does not have; `implemented`: those that this operation has."""
+    for name in headers:
+        if not name.startswith("x-amz-") or name in implemented:
             continue
-        if name.startswith(_UNIMPLEMENTED) and not (name == "x-amz-tagging-directive" and value == "COPY"):
+        if name.startswith(_UNIMPLEMENTED):
             raise service_error(
                 "NotImplemented",
                 "A header you provided implies functionality that is not implemented.",
                 details={"Header": name},
             )
-        if name == "x-amz-acl" and value not in _PRIVATE_ACLS:
-            raise service_error("NotImplemented", "No ACL but private is implemented.", details={"Header": name})
 
 
-def attributes_of(headers: Mapping[str, str], checksums: Mapping[str, str], owner: str) -> ObjectAttributes:
-    """What the headers of a PUT or of a replacing COPY say about the object."""
+def attributes_of(headers: Mapping[str, str], owner: str, documents: Mapping[str, str]) -> ObjectAttributes:
+    """What the headers of a PUT, of a replacing COPY or of a new upload say about the object, all but its checksums."""
     kept = {name: headers[name] for name in _KEPT if name in headers}
     kept.setdefault("content-type", "binary/octet-stream")
     if "content-encoding" in kept:
@@ -79,7 +75,7 @@ def attributes_of(headers: Mapping[str, str], checksums: Mapping[str, str], owne
     metadata = {name[len(_METADATA) :]: value for name, value in headers.items() if name.startswith(_METADATA)}
     check_values(kept.items())
     _check_metadata(metadata)
-    return ObjectAttributes(headers=kept, metadata=metadata, checksums=checksums, owner=owner)
+    return ObjectAttributes(headers=kept, metadata=metadata, owner=owner, documents=documents)
 
 
 def storage_class(headers: Mapping[str, str]) -> dict[str, str]:
@@ -109,16 +105,18 @@ def object_headers(stored: StoredObject, *, with_checksums: bool) -> dict[str, s
     headers["accept-ranges"] = "bytes"
     if stored.version_id is not None:
         headers["x-amz-version-id"] = stored.version_id
+    if TAGGING in stored.documents:
+        headers["x-amz-tagging-count"] = str(stored.documents[TAGGING].count("&") + 1)
     if with_checksums:
-        headers |= checksum_headers(stored)
+        headers |= checksum_headers(stored.checksums)
     return headers
 
 
-def checksum_headers(stored: StoredObject) -> dict[str, str]:
-    """The checksum that the object was stored with, and what it covers."""
-    headers = {f"x-amz-checksum-{name}": value for name, value in stored.checksums.items()}
+def checksum_headers(checksums: Mapping[str, str], kind: str = "") -> dict[str, str]:
+    """The checksums of an object or of a part, and what they cover; `kind` where the value does not say it."""
+    headers = {f"x-amz-checksum-{name}": value for name, value in checksums.items()}
     if headers:
-        headers["x-amz-checksum-type"] = "FULL_OBJECT"
+        headers["x-amz-checksum-type"] = kind or checksum_type(checksums) or ""
     return headers
 
 

@@ -19,6 +19,7 @@ from s3func.errors import ServiceError, service_error
 from s3func.message import Request
 from s3func.server.users import User, Users
 from s3func.wire import sigv4
+from s3func.wire.aws_chunked import FORMS, UNSIGNED_TRAILER, ChunkSigner
 from s3func.wire.encoding import (
     amz_date,
     decode_component,
@@ -43,11 +44,14 @@ class Grant:
     """What authentication found out.
 
     user: None is everybody. payload_sha256: the hash, in lower-case hexadecimal, that the body must have; None leaves
-    it unchecked.
+    it unchecked. payload_form: which aws-chunked form the body has, one of `aws_chunked.FORMS`, "" for none.
+    chunk_signer: checks the chunks of a signed form; None where signatures are not asked for.
     """
 
     user: User | None
     payload_sha256: str | None
+    payload_form: str = ""
+    chunk_signer: ChunkSigner | None = None
 
 
 class _Claim(NamedTuple):
@@ -74,11 +78,11 @@ class Authenticator:
         """Find out who sent the request; `parameters` is its query, decoded.
 
         A request without a signature is everybody's. Raises AccessDenied, InvalidCredentials, RequestTimeTooSkewed,
-        InvalidRequest, and NotImplementedByStore for bodies that are signed in chunks.
+        InvalidRequest, and NotImplementedByStore for bodies that are signed with SigV4A.
         """
         headers = request.headers
         if self._everybody is not None:
-            return Grant(self._everybody, _payload_sha256(headers.get("x-amz-content-sha256")))
+            return Grant(self._everybody, *_payload(headers))
         authorization = headers.get("authorization")
         presigned = any(name in {"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"} for name, _ in parameters)
         if authorization is not None and presigned:
@@ -89,12 +93,24 @@ class Authenticator:
             claim = self._claim_of_query(parameters, headers, request.query)
         else:
             _refuse_version_2(parameters)
+            payload_sha256, form = _payload(headers)
+            if form not in {"", UNSIGNED_TRAILER}:
+                raise service_error("InvalidRequest", "The chunks of the body are signed, but the request is not.")
             # What everybody may do is for access.py to say.
-            return Grant(None, _payload_sha256(headers.get("x-amz-content-sha256")))
+            return Grant(None, payload_sha256, form)
         user = self._verify(request, parameters, claim)
         if "x-amz-security-token" in headers or any(name == "X-Amz-Security-Token" for name, _ in parameters):
             raise service_error("InvalidToken", "The keys of this server are used without a session token.")
-        return Grant(user, _payload_sha256(headers.get("x-amz-content-sha256")))
+        payload_sha256, form = _payload(headers)
+        signer = None if form in {"", UNSIGNED_TRAILER} else self._chunk_signer(user, claim)
+        return Grant(user, payload_sha256, form, signer)
+
+    def _chunk_signer(self, user: User, claim: _Claim) -> ChunkSigner:
+        """What goes on signing where the signature of the head ends."""
+        authorization = claim.authorization
+        scope = sigv4.credential_scope(authorization.date8, authorization.region, authorization.service)
+        key = self._signing_key(user, authorization.date8)
+        return ChunkSigner(key, claim.date, scope, authorization.signature)
 
     def _claim_of_header(self, header: str, headers: Mapping[str, str], query: str) -> _Claim:
         if not header.startswith(sigv4.ALGORITHM):
@@ -279,17 +295,21 @@ def _canonical_forms(path: str, query: str, parameters: Sequence[tuple[str, str]
         yield by_the_rules
 
 
-def _payload_sha256(value: str | None) -> str | None:
-    """What x-amz-content-sha256 demands of the body."""
+def _payload(headers: Mapping[str, str]) -> tuple[str | None, str]:
+    """What x-amz-content-sha256 demands of the body: its hash, or one of the aws-chunked forms."""
+    value = headers.get("x-amz-content-sha256")
     if value is None or value == sigv4.UNSIGNED_PAYLOAD:
-        return None
+        return None, ""
     if _SHA256.fullmatch(value) is not None:
-        return value.lower()
-    if value.startswith("STREAMING-"):
-        raise service_error("NotImplemented", "Bodies that are signed in chunks (aws-chunked) are not implemented.")
+        return value.lower(), ""
+    if value in FORMS:
+        return None, value
+    if value.startswith("STREAMING-AWS4-ECDSA-"):
+        raise service_error("NotImplemented", "Bodies that are signed in chunks with SigV4A are not implemented.")
     raise service_error(
         "InvalidArgument",
-        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD or a SHA-256 in hexadecimal.",
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a SHA-256 in hexadecimal.",
         details={"ArgumentName": "x-amz-content-sha256", "ArgumentValue": value},
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from s3func.errors import ServiceError, service_error
 from s3func.server.call import Handler
-from s3func.server.handlers import buckets, copying, deletion, listing, objects
+from s3func.server.handlers import buckets, copying, deletion, listing, multipart, objects, uploads, versions
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 # Every query parameter that makes another operation out of a request.
@@ -47,13 +47,25 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
     ("GET", "bucket", "location"): buckets.get_bucket_location,
     ("GET", "bucket", ""): listing.list_objects,
     ("GET", "bucket", "list-type"): listing.list_objects_v2,
-    ("GET", "bucket", "versions"): listing.list_object_versions,
+    ("GET", "bucket", "versions"): versions.list_object_versions,
+    ("GET", "bucket", "versioning"): versions.get_bucket_versioning,
+    ("PUT", "bucket", "versioning"): versions.put_bucket_versioning,
+    ("GET", "bucket", "uploads"): uploads.list_multipart_uploads,
     ("POST", "bucket", "delete"): deletion.delete_objects,
     ("PUT", "object", ""): objects.put_object,
     ("PUT", "object", "x-amz-copy-source"): copying.copy_object,
     ("GET", "object", ""): objects.get_object,
     ("HEAD", "object", ""): objects.head_object,
     ("DELETE", "object", ""): objects.delete_object,
+    ("GET", "object", "partNumber"): objects.get_object,
+    ("HEAD", "object", "partNumber"): objects.head_object,
+    ("GET", "object", "attributes"): uploads.get_object_attributes,
+    ("POST", "object", "uploads"): multipart.create_multipart_upload,
+    ("PUT", "object", "partNumber+uploadId"): multipart.upload_part,
+    ("PUT", "object", "partNumber+uploadId+x-amz-copy-source"): multipart.upload_part_copy,
+    ("GET", "object", "uploadId"): uploads.list_parts,
+    ("POST", "object", "uploadId"): multipart.complete_multipart_upload,
+    ("DELETE", "object", "uploadId"): multipart.abort_multipart_upload,
 }
 
 

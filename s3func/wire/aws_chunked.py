@@ -65,11 +65,17 @@ class Decoder:
     Raises the ServiceError that the server answers with.
     """
 
-    def __init__(self, form: str, *, decoded_length: int | None, signer: ChunkSigner | None = None) -> None:
-        """form: one of FORMS. decoded_length: x-amz-decoded-content-length. signer: for the signed forms."""
-        if (signer is None) != (form == UNSIGNED_TRAILER):
-            raise ValueError("signed forms need a signer, the unsigned one has none")
+    def __init__(
+        self, form: str, *, decoded_length: int | None, signer: ChunkSigner | None = None, trusting: bool = False
+    ) -> None:
+        """form: one of FORMS. decoded_length: x-amz-decoded-content-length. signer: for the signed forms.
+
+        trusting: the signatures of a signed form have to be there, but nobody knows what they should be.
+        """
+        if (signer is None) != (trusting or form == UNSIGNED_TRAILER):
+            raise ValueError("signed forms need a signer, the unsigned one and whoever trusts have none")
         self._signer = signer
+        self._is_signed = form != UNSIGNED_TRAILER
         self._may_have_trailers = form != SIGNED
         self._left_in_body = decoded_length
         self._buffer = bytearray()
@@ -103,7 +109,7 @@ class Decoder:
         if line is None:
             return None
         match = re.fullmatch(_CHUNK_HEAD, line)
-        if match is None or (match[2] is None) != (self._signer is None):
+        if match is None or (match[2] is not None) != self._is_signed:
             raise service_error("InvalidRequest", "The body has a chunk header that is malformed.")
         self._left_in_chunk = int(match[1], 16)
         self._signature = match[2] or ""
@@ -177,10 +183,10 @@ class Decoder:
             raise service_error("SignatureDoesNotMatch", "The signature of a chunk does not match.")
 
     def _check_trailer(self) -> None:
-        if self._signer is None or not self._may_have_trailers:
+        if not self._is_signed or not self._may_have_trailers:
             return
         given = self.trailers.pop(_TRAILER_SIGNATURE, "")
-        if not hmac.compare_digest(self._signer.trailer(self.trailers.items()), given):
+        if self._signer is not None and not hmac.compare_digest(self._signer.trailer(self.trailers.items()), given):
             raise service_error("SignatureDoesNotMatch", "The signature of the trailers does not match.")
 
 

@@ -90,42 +90,62 @@ def crc32_combine(crc1: int, crc2: int, len2: int) -> int:
     """The CRC32 of two pieces, one behind the other, from their CRC32s and the length of the second in bytes."""
     if len2 < 0:
         raise ValueError(f"len2 must not be negative, it is {len2}")
-    return _multiply(_power_of_length(len2), crc1) ^ crc2
+    return _multiply(_CRC32, _power_of_length(_CRC32, len2), crc1) ^ crc2
 
 
-# Polynomials over GF(2) modulo that of CRC32, bit 31 being the constant term (the reflected form, as zlib has it).
-_CRC32_POLYNOMIAL = 0xEDB88320
+def combine(algorithm: str, first: bytes, second: bytes, second_length: int) -> bytes:
+    """The digest of two pieces, one behind the other, from their digests and the length of the second in bytes.
+
+    ValueError for an algorithm that is no CRC, whose digests say nothing about the whole.
+    """
+    ring = _RINGS.get(algorithm)
+    if ring is None:
+        raise ValueError(f"digests of {algorithm!r} cannot be combined (only: {', '.join(_RINGS)})")
+    if second_length < 0:
+        raise ValueError(f"second_length must not be negative, it is {second_length}")
+    shifted = _multiply(ring, _power_of_length(ring, second_length), int.from_bytes(first, "big"))
+    return (shifted ^ int.from_bytes(second, "big")).to_bytes(ring.width // 8, "big")
 
 
-def _multiply(left: int, right: int) -> int:
+class _Ring(NamedTuple):
+    """Polynomials over GF(2) modulo that of a CRC, the highest bit being the constant term (the reflected form)."""
+
+    polynomial: int
+    width: int
+
+
+_CRC32 = _Ring(0xEDB88320, 32)
+_RINGS = {"crc32": _CRC32, "crc32c": _Ring(0x82F63B78, 32), "crc64nvme": _Ring(0x9A6C9329AC4BC9B5, 64)}
+
+
+def _multiply(ring: _Ring, left: int, right: int) -> int:
+    polynomial, width = ring
+    highest, ones = 1 << (width - 1), (1 << width) - 1
     product = 0
     while left:
-        if left & 0x80000000:
+        if left & highest:
             product ^= right
-        left = (left << 1) & 0xFFFFFFFF
-        right = (right >> 1) ^ (_CRC32_POLYNOMIAL if right & 1 else 0)
+        left = (left << 1) & ones
+        right = (right >> 1) ^ (polynomial if right & 1 else 0)
     return product
 
 
 @cache
-def _squares() -> list[int]:
-    """x, x^2, x^4 … x^(2^31), which is where they begin again."""
-    powers = [0x40000000]
-    while len(powers) < 32:
-        powers.append(_multiply(powers[-1], powers[-1]))
+def _squares(ring: _Ring) -> list[int]:
+    """x^8, x^16, x^32 …: what appending 1, 2, 4 … bytes multiplies a CRC by."""
+    powers = [1 << (ring.width - 9)]
+    while len(powers) < 64:
+        powers.append(_multiply(ring, powers[-1], powers[-1]))
     return powers
 
 
 @lru_cache(maxsize=64)  # parts of one upload all have the same length
-def _power_of_length(length: int) -> int:
+def _power_of_length(ring: _Ring, length: int) -> int:
     """x^(8 * length): what appending so many bytes multiplies a CRC by."""
-    power = 0x80000000
-    place = 3
-    while length:
-        if length & 1:
-            power = _multiply(_squares()[place % 32], power)
-        length >>= 1
-        place += 1
+    power = 1 << (ring.width - 1)
+    for place, square in enumerate(_squares(ring)):
+        if length >> place & 1:
+            power = _multiply(ring, square, power)
     return power
 
 
@@ -174,8 +194,8 @@ class _Polynomial(NamedTuple):
 
 
 # The sparse multiples come from a search over exponents; tests/wire/test_checksum.py proves that they are multiples.
-_CRC32C = _Polynomial(0x82F63B78, 5685, (1362, 426, 0))
-_CRC64NVME = _Polynomial(0x9A6C9329AC4BC9B5, 2381, (900, 260, 59, 49, 42, 37, 28, 18, 8, 2, 0))
+_CRC32C = _Polynomial(_RINGS["crc32c"].polynomial, 5685, (1362, 426, 0))
+_CRC64NVME = _Polynomial(_RINGS["crc64nvme"].polynomial, 2381, (900, 260, 59, 49, 42, 37, 28, 18, 8, 2, 0))
 _FOLDED = 128 * 1024
 """Bytes folded as one number: few enough to stay in the cache, many enough to make the bytewise rest not count."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from s3func.errors import service_error
 from s3func.message import Response
+from s3func.server.access import TAGGING
 from s3func.server.addressing import check_key_text
 from s3func.server.attributes import attributes_of, refuse_unimplemented, storage_class
 from s3func.server.backend import ObjectAttributes, StoredObject, check_bucket_name
@@ -79,6 +81,19 @@ def parse_copy_source(text: str) -> Source:
     return Source(bucket, key, version_id)
 
 
+def _documents(call: Call, source: StoredObject) -> dict[str, str]:
+    """What the copy has besides its headers: its own access control list, and the tags that the directive says."""
+    directive = call.headers.get("x-amz-tagging-directive", "COPY").upper()
+    if directive not in {"COPY", "REPLACE"}:
+        raise service_error("InvalidArgument", "Unknown tagging directive.")
+    documents = dict(call.documents)
+    if directive == "COPY":
+        documents.pop(TAGGING, None)
+        if TAGGING in source.documents:
+            documents[TAGGING] = source.documents[TAGGING]
+    return documents
+
+
 def _replaces_metadata(call: Call) -> bool:
     directive = call.headers.get("x-amz-metadata-directive", "COPY").upper()
     if directive not in {"COPY", "REPLACE"}:
@@ -88,7 +103,7 @@ def _replaces_metadata(call: Call) -> bool:
 
 def _attributes(call: Call, source: StoredObject, *, replace: bool) -> ObjectAttributes:
     if replace:
-        return attributes_of(call.headers, source.checksums, call.owner)
+        return dataclasses.replace(attributes_of(call.headers, call.owner, _documents(call, source)), checksums=source.checksums)
     # The storage class is the new object's own affair; everything else goes along.
     headers = {name: value for name, value in source.headers.items() if name not in _CHANGES}
     headers |= storage_class(call.headers)
@@ -98,6 +113,6 @@ def _attributes(call: Call, source: StoredObject, *, replace: bool) -> ObjectAtt
         headers=headers,
         metadata=source.metadata,
         checksums=source.checksums,
-        documents=source.documents,
+        documents=_documents(call, source),
         owner=call.owner,
     )

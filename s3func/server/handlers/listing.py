@@ -1,4 +1,4 @@
-"""ListObjects, in both versions, and ListObjectVersions."""
+"""ListObjects, in both versions, and what all listings share."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _XML = {"content-type": "application/xml"}
 
 def list_objects(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html."""
-    max_keys, encoding_type = _max_keys(call), _encoding_type(call)
+    max_keys, encoding = page_size(call), encoding_type(call)
     prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
     marker = call.query.get("marker", "")
     found = call.backend.list_objects(
         call.bucket, prefix=prefix, delimiter=delimiter, start_after=marker, limit=max_keys
     )
     document = s3xml.render_list_objects_v1(
-        _page(found, found.next_start_after, with_owner=True),
+        _page(call, found, found.next_start_after, with_owner=True),
         bucket=call.bucket,
         prefix=prefix,
         delimiter=delimiter,
         max_keys=max_keys,
-        encoding_type=encoding_type,
+        encoding_type=encoding,
         marker=marker,
     )
     return Response(200, dict(_XML), document)
@@ -43,8 +43,8 @@ def list_objects(call: Call) -> Response:
 def list_objects_v2(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html."""
     if call.query["list-type"] != "2":
-        raise _invalid("list-type", call.query["list-type"], "Invalid List Type specified in Request")
-    max_keys, encoding_type = _max_keys(call), _encoding_type(call)
+        raise invalid_argument("list-type", call.query["list-type"], "Invalid List Type specified in Request")
+    max_keys, encoding = page_size(call), encoding_type(call)
     prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
     start_after, token = call.query.get("start-after", ""), call.query.get("continuation-token", "")
     found = call.backend.list_objects(
@@ -56,57 +56,20 @@ def list_objects_v2(call: Call) -> Response:
     )
     next_token = None if found.next_start_after is None else _token(found.next_start_after)
     document = s3xml.render_list_objects_v2(
-        _page(found, next_token, with_owner=call.query.get("fetch-owner", "").lower() == "true"),
+        _page(call, found, next_token, with_owner=call.query.get("fetch-owner", "").lower() == "true"),
         bucket=call.bucket,
         prefix=prefix,
         delimiter=delimiter,
         max_keys=max_keys,
-        encoding_type=encoding_type,
+        encoding_type=encoding,
         continuation_token=token,
         start_after=start_after,
     )
     return Response(200, dict(_XML), document)
 
 
-def list_object_versions(call: Call) -> Response:
-    """Every object is its own one version, "null", as long as no bucket keeps more.
-
-    https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
-    """
-    max_keys, encoding_type = _max_keys(call), _encoding_type(call)
-    prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
-    key_marker, version_id_marker = call.query.get("key-marker", ""), call.query.get("version-id-marker", "")
-    if version_id_marker and not key_marker:
-        raise _invalid(
-            "version-id-marker", version_id_marker, "A version-id marker cannot be specified without a key marker."
-        )
-    found = call.backend.list_objects(
-        call.bucket, prefix=prefix, delimiter=delimiter, start_after=key_marker, limit=max_keys
-    )
-    page = _page(found, found.next_start_after, with_owner=True)
-    for entry in page.entries:
-        entry.is_latest = True
-    if page.is_truncated:
-        page.next_version_id = "null"
-    document = s3xml.render_list_object_versions(
-        page,
-        bucket=call.bucket,
-        prefix=prefix,
-        delimiter=delimiter,
-        max_keys=max_keys,
-        encoding_type=encoding_type,
-        key_marker=key_marker,
-        version_id_marker=version_id_marker,
-    )
-    return Response(200, dict(_XML), document)
-
-
-def _page(found: ListSlice, next_token: str | None, *, with_owner: bool) -> ListPage:
-    entries = [_entry(stored, with_owner=with_owner) for stored in found.rows]
-    return ListPage(entries, found.common_prefixes, found.is_truncated, next_token)
-
-
-def _entry(stored: StoredObject, *, with_owner: bool) -> ObjectEntry:
+def object_entry(call: Call, stored: StoredObject, *, with_owner: bool) -> ObjectEntry:
+    """The row of an object."""
     return ObjectEntry(
         stored.key,
         stored.size,
@@ -117,18 +80,34 @@ def _entry(stored: StoredObject, *, with_owner: bool) -> ObjectEntry:
     )
 
 
-def _max_keys(call: Call) -> int:
-    text = call.query.get("max-keys") or str(MAX_KEYS)
+def page_size(call: Call, name: str = "max-keys") -> int:
+    """How many rows a page may have: what the parameter of this name asks for, but 1,000 at most."""
+    return min(number_parameter(name, call.query.get(name) or str(MAX_KEYS)), MAX_KEYS)
+
+
+def number_parameter(name: str, text: str) -> int:
+    """A parameter that is a number, InvalidArgument for one that is none."""
     if _NUMBER.fullmatch(text) is None or int(text) > 2**31 - 1:
-        raise _invalid("max-keys", text, "Provided max-keys not an integer or within integer range")
-    return min(int(text), MAX_KEYS)
+        raise invalid_argument(name, text, f"Provided {name} not an integer or within integer range")
+    return int(text)
 
 
-def _encoding_type(call: Call) -> str:
+def encoding_type(call: Call) -> str:
+    """How keys are to be written: "url" or "" for as they are."""
     text = call.query.get("encoding-type", "")
     if text not in {"", "url"}:
-        raise _invalid("encoding-type", text, "Invalid Encoding Method specified in Request")
+        raise invalid_argument("encoding-type", text, "Invalid Encoding Method specified in Request")
     return text
+
+
+def invalid_argument(name: str, value: str, message: str) -> ServiceError:
+    """The refusal of a parameter's value."""
+    return service_error("InvalidArgument", message, details={"ArgumentName": name, "ArgumentValue": value})
+
+
+def _page(call: Call, found: ListSlice, next_token: str | None, *, with_owner: bool) -> ListPage:
+    entries = [object_entry(call, stored, with_owner=with_owner) for stored in found.rows]
+    return ListPage(entries, found.common_prefixes, found.is_truncated, next_token)
 
 
 def _token(place: str) -> str:
@@ -144,8 +123,4 @@ def _place(token: str) -> str:
             return decoded[4:].decode()
     except (Base64Error, ValueError):
         pass
-    raise _invalid("continuation-token", token, "The continuation token provided is incorrect")
-
-
-def _invalid(name: str, value: str, message: str) -> ServiceError:
-    return service_error("InvalidArgument", message, details={"ArgumentName": name, "ArgumentValue": value})
+    raise invalid_argument("continuation-token", token, "The continuation token provided is incorrect")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from s3func.errors import NoSuchKey, service_error
 from s3func.message import BLOCK, Response
 from s3func.server.attributes import (
@@ -11,9 +14,18 @@ from s3func.server.attributes import (
     object_headers,
     refuse_unimplemented,
 )
-from s3func.server.backend import Guard, ObjectReader, StoredObject
+from s3func.server.backend import Guard, ObjectReader, Part, StoredObject
 from s3func.server.call import Call
-from s3func.server.conditions import Extent, is_unmodified, requested_extent, write_guard
+from s3func.server.checksums import checksum_type
+from s3func.server.conditions import (
+    DELETE_CONDITIONS,
+    Extent,
+    delete_guard,
+    is_unmodified,
+    requested_extent,
+    requested_part,
+    write_guard,
+)
 from s3func.server.payload import Payload
 
 PUT_BYTES_MAX = 5 * 1024**3
@@ -27,14 +39,14 @@ def put_object(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html."""
     refuse_unimplemented(call.headers)
     payload = Payload(call)
-    attributes = attributes_of(call.headers, payload.checksums, call.owner)
+    attributes = attributes_of(call.headers, call.owner, call.documents)
     guard = write_guard(call.headers)
     if guard is not None:
         _foresee(call, guard)
     with call.backend.begin_put(call.bucket, call.key) as writer:
         payload.pour(writer.write, PUT_BYTES_MAX)
         payload.check_md5(writer.md5)
-        stored = writer.commit(attributes, guard)
+        stored = writer.commit(replace(attributes, checksums=payload.checksums), guard)
     return Response(200, written_headers(stored))
 
 
@@ -44,7 +56,7 @@ def get_object(call: Call) -> Response:
     overrides = _response_overrides(call)
     reader = call.backend.open_object(call.bucket, call.key, version_id(call))
     try:
-        response, extent = _describe(call, reader.stored, overrides)
+        response, extent = _describe(call, reader.stored, reader.parts, overrides)
         if extent.size <= BLOCK:
             response.body = reader.read_at(extent.start, extent.size) if extent.size else b""
             reader.close()
@@ -60,13 +72,19 @@ def head_object(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html."""
     refuse_unimplemented(call.headers)
     overrides = _response_overrides(call)
-    return _describe(call, call.backend.head_object(call.bucket, call.key, version_id(call)), overrides)[0]
+    if "partNumber" in call.query:
+        # What parts an object has is known to its reader only.
+        with call.backend.open_object(call.bucket, call.key, version_id(call)) as reader:
+            return _describe(call, reader.stored, reader.parts, overrides)[0]
+    return _describe(call, call.backend.head_object(call.bucket, call.key, version_id(call)), (), overrides)[0]
 
 
 def delete_object(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html."""
-    refuse_unimplemented(call.headers)
-    deleted = call.backend.delete_object(call.bucket, call.key, version_id(call), write_guard(call.headers))
+    refuse_unimplemented(call.headers, *DELETE_CONDITIONS)
+    version = version_id(call)
+    guard = delete_guard(call.headers, version)
+    deleted = call.backend.delete_object(call.bucket, call.key, version, guard, call.owner)
     headers = {}
     if deleted.version_id is not None:
         headers["x-amz-version-id"] = deleted.version_id
@@ -116,7 +134,7 @@ def version_id(call: Call) -> str | None:
 
 def written_headers(stored: StoredObject) -> dict[str, str]:
     """What the answer to a write says about the object that it made."""
-    headers = {"etag": f'"{stored.etag}"', **checksum_headers(stored)}
+    headers = {"etag": f'"{stored.etag}"', **checksum_headers(stored.checksums)}
     if stored.version_id is not None:
         headers["x-amz-version-id"] = stored.version_id
     return headers
@@ -131,13 +149,25 @@ def _foresee(call: Call, guard: Guard) -> None:
     guard(current)
 
 
-def _describe(call: Call, stored: StoredObject, overrides: dict[str, str]) -> tuple[Response, Extent]:
+def _describe(
+    call: Call, stored: StoredObject, parts: Sequence[Part], overrides: dict[str, str]
+) -> tuple[Response, Extent]:
     """The answer to GET and HEAD but for the body, and which part of the body belongs to it."""
     unmodified = is_unmodified(call.headers, stored)
     whole = Extent(0, stored.size)
     with_checksums = call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
-    extent = None if unmodified else requested_extent(call.headers, stored)
-    headers = object_headers(stored, with_checksums=with_checksums and extent in {None, whole}) | overrides
+    of_part: dict[str, str] = {}
+    extent = None
+    if "partNumber" in call.query:
+        extent, part = requested_part(call.query["partNumber"], call.headers, stored, parts)
+        if part is not None:
+            of_part = {"x-amz-mp-parts-count": str(len(parts))}
+            if with_checksums:
+                of_part |= checksum_headers(part.checksums, checksum_type(stored.checksums) or "")
+            with_checksums = False
+    elif not unmodified:
+        extent = requested_extent(call.headers, stored)
+    headers = object_headers(stored, with_checksums=with_checksums and extent in {None, whole}) | of_part | overrides
     if unmodified:
         return Response(304, {name: headers[name] for name in _KEPT_IN_304 if name in headers}), Extent(0, 0)
     if extent is None:
