@@ -16,9 +16,6 @@ _SILENT, _ = os.pipe()
 class CannedSocket:
     """Receives the given pieces, one per call; then the end. What is sent is kept."""
 
-    cipher = None
-    """Makes the Connection use Python's timeouts, as with a TLS socket, instead of the kernel's."""
-
     def __init__(self, received: Iterable[bytes]) -> None:
         self._pieces = [piece for piece in received if piece]
         self.sent = b""

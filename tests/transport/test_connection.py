@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3func.errors import ConnectionLost, ProtocolError, S3FuncError, TruncatedBody
-from s3func.transport.connection import parse_head
+from s3func.errors import ConnectionLost, ProtocolError, S3FuncError, TimedOut, TruncatedBody
+from s3func.results import GetResult
+from s3func.transport.connection import Connection, parse_head
 from s3func.version import VERSION
 from tests.transport.canned import Canned
 
@@ -36,6 +38,21 @@ def test_the_length_of_nothing(method: str, *, sent: bool) -> None:
     canned = Canned(OK + b"Content-Length: 0\r\n\r\n")
     canned.exchange(method)
     assert sent == (b"content-length: 0" in canned.sock.sent)
+
+
+class Green(socket.socket):
+    """A socket of a library that replaces the standard one and knows nothing of the kernel's limits."""
+
+
+@pytest.mark.parametrize("make", [socket.socket, Green])
+def test_a_limit_holds_on_every_kind_of_socket(make: type[socket.socket]) -> None:
+    """The kernel's own limit is for the standard library's plain sockets; all others get Python's."""
+    here, there = socket.socketpair()
+    with make(fileno=here.detach()) as sock, there:
+        connection = Connection(sock, 0.05, lambda _: None)
+        assert sock.gettimeout() in ({0.05} if make is Green else {None, 0.05})
+        with pytest.raises(TimedOut):
+            connection.receive(1, None)
 
 
 HEADERS = {
@@ -257,6 +274,23 @@ def test_chunked_bodies(body: tuple[bytes, bytes], cuts: list[int], sizes: list[
         assert data == b"".join(parts)
         assert b"" == stream.read(1) == stream.read()
         assert canned.is_kept
+
+
+@given(body=chunked_bodies(), cuts=st.lists(st.integers(1, 300), max_size=20), size=st.integers(1, 500))
+def test_chunked_results(body: tuple[bytes, bytes], cuts: list[int], size: int) -> None:
+    """A GetResult over a chunked body gives the same data in every way, and read(n) exactly n bytes until the end."""
+    data, coded = body
+
+    def result() -> GetResult:
+        return GetResult(Canned(*cut(CHUNKED + coded, cuts)).exchange())
+
+    assert data == result().data == result().read()
+    chunks = list(result().iter_chunks(size))
+    assert data == b"".join(chunks)
+    assert all(0 < len(chunk) <= size for chunk in chunks)
+    reader = result()
+    for start in range(0, len(data) + size, size):
+        assert data[start : start + size] == reader.read(size)
 
 
 @given(body=chunked_bodies(), cuts=st.lists(st.integers(1, 300), max_size=8), data=st.data())
