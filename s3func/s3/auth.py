@@ -47,25 +47,28 @@ class Skew:
 
 
 class _Stamp:
-    """What all signatures of one second have in common; no tuple, whose repr would show the signing key."""
+    """What all signatures of one second have in common."""
 
-    __slots__ = ("credentials", "date", "key", "scope", "second")
+    __slots__ = ("credentials", "date", "scope", "second", "signer")
 
-    def __init__(self, second: int, date: str, scope: str, key: bytes, credentials: Credentials | None) -> None:
+    def __init__(
+        self, second: int, date: str, scope: str, signer: sigv4.Signer, credentials: Credentials | None
+    ) -> None:
         self.second = second
         self.date = date
         self.scope = scope
-        self.key = key
+        self.signer = signer
         self.credentials = credentials
 
 
-_NO_STAMP = _Stamp(-1, "", "", b"", None)
+_NO_SIGNER = sigv4.Signer(b"")
+_NO_STAMP = _Stamp(-1, "", "", _NO_SIGNER, None)
 
 
 class SigV4Authorizer:
     """Implements transport.client.Authorizer for one bucket (or, with None, for the service itself)."""
 
-    __slots__ = ("_clock", "_credentials", "_endpoint", "_keys", "_skew", "_stamp", "bucket", "place")
+    __slots__ = ("_clock", "_credentials", "_endpoint", "_signer", "_skew", "_stamp", "bucket", "place")
 
     def __init__(
         self, credentials: CredentialsSource, endpoint: Endpoint, bucket: str | None, clock: Clock, skew: Skew
@@ -76,7 +79,7 @@ class SigV4Authorizer:
         self._clock = clock
         self._skew = skew
         self._stamp = _NO_STAMP
-        self._keys: tuple[tuple[str, str, str], bytes] = (("", "", ""), b"")
+        self._signer = (("", "", ""), _NO_SIGNER)
         self.bucket = bucket
         self.place = endpoint.place(bucket)
 
@@ -103,7 +106,7 @@ class SigV4Authorizer:
         canonical = sigv4.canonical_request(
             request.method, request.path, request.query, headers, names, headers["x-amz-content-sha256"]
         )
-        signed = sigv4.signature(stamp.key, sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
+        signed = stamp.signer.signature(sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
         headers["authorization"] = sigv4.authorization_header(credentials.access_key_id, stamp.scope, names, signed)
 
     def presign(self, request: Request, expires_seconds: int) -> str:
@@ -125,24 +128,24 @@ class SigV4Authorizer:
         canonical = sigv4.canonical_request(
             request.method, request.path, query, request.headers, names, sigv4.UNSIGNED_PAYLOAD
         )
-        signed = sigv4.signature(stamp.key, sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
+        signed = stamp.signer.signature(sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
         return f"{request.origin}{request.path}?{query}&X-Amz-Signature={signed}"
 
     def _new_stamp(self, second: int) -> _Stamp:
         credentials = self._credentials()
         date = amz_date(second)
         if credentials is None:
-            stamp = _Stamp(second, date, "", b"", None)
+            stamp = _Stamp(second, date, "", _NO_SIGNER, None)
         else:
             place = self.place
             day, region = date[:8], place.region
             wanted = (credentials.secret_access_key, day, region)
-            known, key = self._keys
+            known, signer = self._signer
             if known != wanted:
                 # Four HMACs, 4 µs: cached for the day, or until the secret or the region changes.
-                key = sigv4.signing_key(credentials.secret_access_key, day, region)
-                self._keys = (wanted, key)
-            stamp = _Stamp(second, date, sigv4.credential_scope(day, region), key, credentials)
+                signer = sigv4.Signer(sigv4.signing_key(credentials.secret_access_key, day, region))
+                self._signer = (wanted, signer)
+            stamp = _Stamp(second, date, sigv4.credential_scope(day, region), signer, credentials)
             self._stamp = stamp
             if self.place is not place:
                 # Another thread has learned the region meanwhile, and its reset must not be undone.

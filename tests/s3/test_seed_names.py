@@ -93,7 +93,7 @@ ORDER = [
             "content_type",
         ],
     ),
-    ("delete_objects", ["keys"]),
+    ("delete_objects", ["keys", "prefix", "purge"]),
 ]
 
 

@@ -400,3 +400,9 @@ def test_the_signing_key_depends_on_every_part_of_the_scope() -> None:
         ]
     }
     assert 5 == len(keys)
+
+
+@given(key=st.binary(min_size=0, max_size=64), text=st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_signer_signs_as_hmac_does(key: bytes, text: str) -> None:
+    """What is computed once per key changes no signature."""
+    assert sigv4.signature(key, text) == sigv4.Signer(key).signature(text)
