@@ -312,7 +312,9 @@ def test_what_is_no_expiration(expiration: Any) -> None:
     assert "InvalidPolicyDocument" == caught.value.code
 
 
-@pytest.mark.parametrize("policy", ["!", "e30", "e30=e30=", "\u00e9", b64encode(b"\xff\xfe").decode()])
+@pytest.mark.parametrize(
+    "policy", ["!", EXAMPLE["policy_base64"] + "!", "e30", "e30=e30=", "\u00e9", b64encode(b"\xff\xfe").decode()]
+)
 def test_what_is_no_base64(policy: str) -> None:
     """What is not base64 of UTF-8 is InvalidPolicyDocument."""
     with pytest.raises(InvalidRequest) as caught:

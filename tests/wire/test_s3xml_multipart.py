@@ -353,6 +353,7 @@ def test_attributes_of_the_field(root: str) -> None:
     assert ObjectAttributes(parts=ObjectParts(2, [])) == documents.parse_object_attributes(body.encode())
 
 
+ATTRIBUTES = "<GetObjectAttributesResponse>{}</GetObjectAttributesResponse>"
 PARTS = "<ListPartsResult>{}</ListPartsResult>"
 ROW = "<Part><PartNumber>1</PartNumber><Size>1</Size><ETag>x</ETag></Part>"
 NOT_LAST = "<IsTruncated>true</IsTruncated>"
@@ -382,8 +383,12 @@ LAST = "<IsTruncated>false</IsTruncated>"
         (documents.parse_list_parts, PARTS.format(LAST + ROW.replace("<PartNumber>1</PartNumber>", ""))),
         (documents.parse_list_multipart_uploads, "<ListMultipartUploadsResult/>"),
         (documents.parse_list_multipart_uploads, f"<ListMultipartUploadsResult>{NOT_LAST}</ListMultipartUploadsResult>"),
-        (documents.parse_object_attributes, "<GetObjectAttributesResponse><ObjectSize/></GetObjectAttributesResponse>"),
-        (documents.parse_object_attributes, "<GetObjectAttributesResponse><ObjectParts/></GetObjectAttributesResponse>"),
+        (documents.parse_object_attributes, ATTRIBUTES.format("<ObjectSize/>")),
+        (documents.parse_object_attributes, ATTRIBUTES.format("<ObjectParts/>")),
+        (
+            documents.parse_object_attributes,
+            ATTRIBUTES.format("<ObjectParts><PartsCount>2</PartsCount><IsTruncated>true</IsTruncated></ObjectParts>"),
+        ),
     ],
 )  # fmt: skip
 def test_answers_that_are_none(parse: Callable[[bytes], Any], body: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from botocore.validate import ParamValidator  # type: ignore[import-untyped]
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -102,6 +103,45 @@ def test_the_tables_are_botocores(name: str, data: st.DataObject) -> None:
         assert found == parse_configuration_request(name, render_configuration(name, found))
 
 
+def without(value: Any, key: str) -> Any:
+    """A copy of a value that has an entry of this name nowhere."""
+    if isinstance(value, dict):
+        return {name: without(entry, key) for name, entry in value.items() if name != key}
+    return [without(entry, key) for entry in value] if isinstance(value, list) else value
+
+
+def required_names(shape: Any) -> set[str]:
+    """Every member that botocore's model requires, however deep."""
+    if shape.type_name == "list":
+        return required_names(shape.member)
+    if shape.type_name != "structure":
+        return set()
+    return set(shape.required_members).union(*map(required_names, shape.members.values()))
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(data=st.data())
+def test_what_the_model_requires_is_required(name: str, data: st.DataObject) -> None:
+    """A value without something that botocore's model requires is a ValueError, and MalformedXML for a server."""
+    operation, parameter, left_out = DOCUMENTS[name]
+    shape = operation_model(operation).input_shape.members[parameter]
+    # A grantee's type follows from its name, and a name alone may stand in several places, in some as an option.
+    names = sorted(required_names(shape) - {"Type", *left_out})
+    if not names:
+        return
+    value = data.draw(values_of(shape, left_out))
+    key = data.draw(st.sampled_from(names))
+    less = without(value, key)
+    if "Missing required parameter" not in ParamValidator().validate(less, shape).generate_report():
+        return
+    with pytest.raises(ValueError, match="is missing"):
+        render_configuration(name, less)
+    with pytest.raises(InvalidRequest) as caught:
+        parse_configuration_request(name, serialized(operation, **{parameter: less}) or f"<{name}/>".encode())
+    assert "MalformedXML" == caught.value.code
+
+
 def ask(name: str, value: Mapping[str, Any]) -> dict[str, Any]:
     """What a server takes from a request of botocore."""
     operation, parameter, _ = DOCUMENTS[name]
@@ -126,6 +166,10 @@ LIFECYCLES = [
     [rule(Prefix=None, Filter={"Prefix": "foo"})],
     [rule(Prefix=None, Filter={"Tag": TAG})],
     [rule(Prefix=None, Filter={"ObjectSizeGreaterThan": 0})],
+    [rule(Prefix=None, Filter={"ObjectSizeLessThan": 1})],
+    [rule(Expiration=None, NoncurrentVersionExpiration={"NoncurrentDays": 1, "NewerNoncurrentVersions": 100})],
+    [rule(Expiration=None, AbortIncompleteMultipartUpload={"DaysAfterInitiation": 1})],
+    [rule(ID=f"r{number}") for number in range(1000)],
     [rule(Prefix=None, Filter={"And": {"Prefix": "", "Tags": [TAG]}})],
     [rule(Prefix=None, Filter={"And": {"Tags": [TAG, {"Key": "c", "Value": ""}]}})],
     [rule(Prefix=None, Filter={"And": {"ObjectSizeGreaterThan": 1, "ObjectSizeLessThan": 3}})],
@@ -398,9 +442,9 @@ def test_an_answer_may_say_more() -> None:
     """Elements that the table does not know are kept under their own names; sending them back is a ValueError."""
     body = (
         "<AccelerateConfiguration><Status>Later</Status><New>1</New><Row><A>1</A></Row><Row><A>2</A><A>3</A></Row>"
-        "</AccelerateConfiguration>"
+        "<Row><A>4</A></Row></AccelerateConfiguration>"
     )
-    expected = {"Status": "Later", "New": "1", "Row": [{"A": "1"}, {"A": ["2", "3"]}]}
+    expected = {"Status": "Later", "New": "1", "Row": [{"A": "1"}, {"A": ["2", "3"]}, {"A": "4"}]}
     found = parse_configuration("AccelerateConfiguration", body.encode())
     assert expected == found
     with pytest.raises(ValueError, match="AccelerateConfiguration has unknown entries: New, Row"):
