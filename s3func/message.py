@@ -44,7 +44,7 @@ class BodyStream(Protocol):
 class Request:
     """One HTTP request, as it will stand on the wire."""
 
-    __slots__ = ("body", "deadline", "headers", "method", "origin", "path", "query")
+    __slots__ = ("body", "deadline", "headers", "method", "origin", "path", "peer", "query")
 
     def __init__(
         self,
@@ -55,13 +55,14 @@ class Request:
         headers: dict[str, str],
         body: bytes | UploadBody | BodyStream = b"",
         deadline: float | None = None,
+        peer: str = "",
     ) -> None:
         """Take the parts as they are; whoever builds a request has checked them.
 
         method: upper case. origin: "https://host[:port]", lower case. path: percent-encoded once, starts with "/".
         query: percent-encoded and in canonical order, without "?". headers: lower-case names; a repeated header is one
         value joined with ",". body: bytes, an UploadBody when a client sends, a BodyStream when a server receives.
-        deadline: on the monotonic clock of whoever sends.
+        deadline: on the monotonic clock of whoever sends. peer: the address that a server received it from.
         """
         self.method = method
         self.origin = origin
@@ -70,6 +71,7 @@ class Request:
         self.headers = headers
         self.body = body
         self.deadline = deadline
+        self.peer = peer
 
     @property
     def target(self) -> str:

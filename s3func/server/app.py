@@ -17,10 +17,11 @@ from s3func.errors import ServiceError, service_error
 from s3func.message import Request, Response
 from s3func.server.addressing import Target, parse_query, parse_target
 from s3func.server.auth import Authenticator
+from s3func.server.authorization import authorize
 from s3func.server.backends.memory import MemoryBackend
 from s3func.server.call import Call, Store
 from s3func.server.payload import BodySourceError
-from s3func.server.routing import METHODS, find_handler, method_not_allowed
+from s3func.server.routing import METHODS, find_handler, method_not_allowed, route_of
 from s3func.server.users import User, Users
 from s3func.wire import s3xml
 from s3func.wire.encoding import http_date
@@ -69,6 +70,7 @@ class S3App:
         self._domains = tuple({name.lower().strip("."): None for name in (*domains, "localhost")})
         self._store = Store(self.backend, clock, region, everybody)
         self._clock = clock
+        self._is_open = no_auth
         self._auth = Authenticator(everybody, region=region, clock=clock, no_auth=no_auth)
         self._date = (-1, "")
 
@@ -130,12 +132,13 @@ class S3App:
     def _answer(self, request: Request, target: Target) -> Response:
         parameters = parse_query(request.query)
         grant = self._auth.authenticate(request, parameters)
-        if grant.user is None:
-            raise service_error("AccessDenied", "The request is not signed, and anonymous access is not allowed.")
         handler = find_handler(request.method, target.scope, parameters, request.headers)
         # Of a name that is repeated, the first value counts.
         query = dict(reversed(parameters))
-        return handler(Call(self._store, request, grant, target.bucket, target.key, query))
+        call = Call(self._store, request, grant, target.bucket, target.key, query)
+        route = route_of(request.method, target.scope, parameters, request.headers)
+        call.access = authorize(call, route, is_open=self._is_open)
+        return handler(call)
 
     def _http_date(self) -> str:
         second = int(self._clock.now())

@@ -106,6 +106,7 @@ class ASGIApp:
             scope["query_string"].decode("latin-1"),
             headers,
             body,
+            peer=(scope.get("client") or ("",))[0] or "",
         )
         mount = scope.get("root_path", "")
         inline = not self.app.may_block

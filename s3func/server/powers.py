@@ -40,6 +40,7 @@ from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from s3func.errors import NoSuchKey, ServiceError, service_error
 from s3func.server.backend import (
+    Backend,
     BucketInfo,
     Draft,
     Guard,
@@ -272,6 +273,13 @@ class Editable(Protocol):
         self, bucket: str, documents: Mapping[str, str | None], guard: BucketGuard | None = None
     ) -> BucketInfo:
         """Replace the named documents of a bucket (None removes), keep the others; return it as it is now."""
+
+
+def editable(backend: Backend) -> Editable:
+    """The store, which must be able to edit documents; NotImplementedByStore otherwise."""
+    if not isinstance(backend, Editable):
+        raise service_error("NotImplemented", "The store of this server keeps nothing but objects.")
+    return backend
 
 
 def deleted_error(bucket: str, marker: StoredObject, *, named: bool) -> ServiceError:

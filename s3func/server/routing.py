@@ -10,7 +10,19 @@ from collections.abc import Mapping, Sequence
 
 from s3func.errors import ServiceError, service_error
 from s3func.server.call import Handler
-from s3func.server.handlers import buckets, copying, deletion, listing, multipart, objects, uploads, versions
+from s3func.server.handlers import (
+    acl,
+    buckets,
+    copying,
+    deletion,
+    listing,
+    multipart,
+    objects,
+    policy,
+    tagging,
+    uploads,
+    versions,
+)
 
 # https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 # Every query parameter that makes another operation out of a request.
@@ -57,6 +69,26 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
     ("GET", "object", ""): objects.get_object,
     ("HEAD", "object", ""): objects.head_object,
     ("DELETE", "object", ""): objects.delete_object,
+    ("GET", "bucket", "acl"): acl.get_bucket_acl,
+    ("PUT", "bucket", "acl"): acl.put_bucket_acl,
+    ("GET", "object", "acl"): acl.get_object_acl,
+    ("PUT", "object", "acl"): acl.put_object_acl,
+    ("GET", "bucket", "policy"): policy.get_bucket_policy,
+    ("PUT", "bucket", "policy"): policy.put_bucket_policy,
+    ("DELETE", "bucket", "policy"): policy.delete_bucket_policy,
+    ("GET", "bucket", "policyStatus"): policy.get_bucket_policy_status,
+    ("GET", "bucket", "publicAccessBlock"): policy.get_public_access_block,
+    ("PUT", "bucket", "publicAccessBlock"): policy.put_public_access_block,
+    ("DELETE", "bucket", "publicAccessBlock"): policy.delete_public_access_block,
+    ("GET", "bucket", "ownershipControls"): policy.get_bucket_ownership_controls,
+    ("PUT", "bucket", "ownershipControls"): policy.put_bucket_ownership_controls,
+    ("DELETE", "bucket", "ownershipControls"): policy.delete_bucket_ownership_controls,
+    ("GET", "bucket", "tagging"): tagging.get_bucket_tagging,
+    ("PUT", "bucket", "tagging"): tagging.put_bucket_tagging,
+    ("DELETE", "bucket", "tagging"): tagging.delete_bucket_tagging,
+    ("GET", "object", "tagging"): tagging.get_object_tagging,
+    ("PUT", "object", "tagging"): tagging.put_object_tagging,
+    ("DELETE", "object", "tagging"): tagging.delete_object_tagging,
     ("GET", "object", "partNumber"): objects.get_object,
     ("HEAD", "object", "partNumber"): objects.head_object,
     ("GET", "object", "attributes"): uploads.get_object_attributes,
@@ -69,12 +101,21 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
 }
 
 
-def find_handler(method: str, scope: str, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Handler:
-    """The handler of an operation; NotImplemented or MethodNotAllowed where there is none."""
+def route_of(
+    method: str, scope: str, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str]
+) -> tuple[str, str, str]:
+    """What the tables of handlers and of actions have as their keys."""
     names = subresources(parameters)
     if method == "PUT" and scope == "object" and "x-amz-copy-source" in headers:
         names = sorted([*names, "x-amz-copy-source"])
-    handler = ROUTES.get((method, scope, "+".join(names)))
+    return method, scope, "+".join(names)
+
+
+def find_handler(method: str, scope: str, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Handler:
+    """The handler of an operation; NotImplemented or MethodNotAllowed where there is none."""
+    route = route_of(method, scope, parameters, headers)
+    names = [name for name in route[2].split("+") if name]
+    handler = ROUTES.get(route)
     if handler is not None:
         return handler
     if names:
