@@ -21,7 +21,7 @@ import click
 from s3func import __version__
 
 if TYPE_CHECKING:
-    from s3func.server import S3App
+    from s3func.server import S3App, Users
 
 DEFAULT_LISTEN = "127.0.0.1:10001"
 
@@ -100,7 +100,15 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
     envvar="S3FUNC_SECRET_ACCESS_KEY",
     show_envvar=True,
     metavar="SECRET",
-    help="The secret of that key. Without a pair, one is made up for this run and shown once.",
+    help="The secret of that key. Without a pair and without --users, one is made up for this run and shown once.",
+)
+@click.option(
+    "--users",
+    "users_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Others who may sign, each a different owner: TOML, a table per user, [ID], with display_name, email, "
+    "access_key_id, secret_access_key and tenant.",
 )
 @click.option("--region", default="us-east-1", show_default=True, help="What clients must sign for.")
 @click.option("--no-auth", is_flag=True, help="Let in unsigned requests; on loopback only.")
@@ -110,6 +118,7 @@ def serve(
     address: Address,
     access_key_id: str | None,
     secret_access_key: str | None,
+    users_file: Path | None,
     region: str,
     no_auth: bool,
     debug: bool,
@@ -120,9 +129,10 @@ def serve(
     """
     if no_auth and not address.is_loopback:
         raise click.UsageError(f"--no-auth would let everybody who can reach {address.host} in; use a loopback address")
-    if no_auth and (access_key_id or secret_access_key):
+    if no_auth and (access_key_id or secret_access_key or users_file is not None):
         raise click.UsageError("--no-auth and keys exclude each other")
-    keys = _keys(access_key_id, secret_access_key)
+    users = None if users_file is None else _users(users_file)
+    keys = _keys(access_key_id, secret_access_key, is_needed=users is None)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     if debug:
         logging.getLogger("s3func").setLevel(logging.DEBUG)
@@ -132,16 +142,29 @@ def serve(
         click.echo(endpoint)
         click.echo(_instructions(endpoint, path, address, keys, region, no_auth=no_auth), err=True)
 
-    _run(_app(path, keys, region, no_auth=no_auth), address, ready)
+    _run(_app(path, keys, users, region, no_auth=no_auth), address, ready)
     click.echo("s3func: stopped", err=True)
 
 
-def _keys(access_key_id: str | None, secret_access_key: str | None) -> KeyPair:
+def _users(path: Path) -> Users:
+    from s3func.server import load_users
+
+    try:
+        return load_users(path)
+    except OSError as error:
+        raise click.ClickException(f"--users {path}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise click.ClickException(f"--users {error}") from None
+
+
+def _keys(access_key_id: str | None, secret_access_key: str | None, *, is_needed: bool) -> KeyPair | None:
     if access_key_id and secret_access_key:
         return KeyPair(access_key_id, secret_access_key, made_up=False)
     if access_key_id or secret_access_key:
         missing = "--secret-access-key" if access_key_id else "--access-key-id"
         raise click.UsageError(f"half a key pair: {missing} is missing")
+    if not is_needed:
+        return None
     letters = string.ascii_uppercase + string.digits
     return KeyPair(
         "".join(secrets.choice(letters) for _ in range(20)),
@@ -150,7 +173,7 @@ def _keys(access_key_id: str | None, secret_access_key: str | None) -> KeyPair:
     )
 
 
-def _app(path: Path | None, keys: KeyPair, region: str, *, no_auth: bool) -> S3App:
+def _app(path: Path | None, keys: KeyPair | None, users: Users | None, region: str, *, no_auth: bool) -> S3App:
     from s3func.server import LocalBackend, MemoryBackend, S3App
 
     try:
@@ -160,8 +183,9 @@ def _app(path: Path | None, keys: KeyPair, region: str, *, no_auth: bool) -> S3A
     try:
         return S3App(
             backend,
-            access_key_id=keys.access_key_id,
-            secret_access_key=keys.secret_access_key,
+            access_key_id=None if keys is None else keys.access_key_id,
+            secret_access_key=None if keys is None else keys.secret_access_key,
+            users=users or (),
             region=region,
             no_auth=no_auth,
         )
@@ -181,7 +205,7 @@ def _run(app: S3App, address: Address, ready: Callable[[str], None]) -> None:
 
 
 def _instructions(
-    endpoint: str, path: Path | None, address: Address, keys: KeyPair, region: str, *, no_auth: bool
+    endpoint: str, path: Path | None, address: Address, keys: KeyPair | None, region: str, *, no_auth: bool
 ) -> str:
     where = "memory, and end with the server" if path is None else str(path.absolute())
     lines = [f"s3func {__version__} serves S3; the objects are in {where}"]
@@ -198,6 +222,8 @@ def _instructions(
     ]
     if no_auth:
         lines.append("export AWS_ACCESS_KEY_ID=anybody AWS_SECRET_ACCESS_KEY=anything")
+    elif keys is None:
+        lines.append("# AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are those of one of your users")
     elif keys.made_up:
         secret = f"AWS_SECRET_ACCESS_KEY={keys.secret_access_key}"
         lines.append(f"export AWS_ACCESS_KEY_ID={keys.access_key_id} {secret}  # of this run")

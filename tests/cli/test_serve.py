@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from s3func import S3Session
 from s3func.cli.serve import KeyPair, parse_listen
+from s3func.errors import AccessDenied
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -143,10 +144,68 @@ def test_no_auth_lets_everybody_in_and_auth_nobody(start: Start) -> None:
 
     closed = start("serve", "--listen", "127.0.0.1:0")
     with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.urlopen(f"{endpoint_of(closed)}/", timeout=SECONDS)
+        urllib.request.urlopen(urllib.request.Request(f"{endpoint_of(closed)}/b-1", method="PUT"), timeout=SECONDS)
     with refusal.value:
         assert 403 == refusal.value.code
     stopped(closed, signal.SIGTERM)
+
+
+def test_users_of_a_file_are_different_owners(start: Start, tmp_path: Path) -> None:
+    """With --users everybody in the file has buckets of its own, beside the single pair, and no secret is printed."""
+    file = tmp_path / "users.toml"
+    file.write_text(
+        '[main]\naccess_key_id = "key-main"\nsecret_access_key = "secret-of-main"\ndisplay_name = "M"\n'
+        '[other]\naccess_key_id = "key-other"\nsecret_access_key = "secret-of-other"\n'
+    )
+    process = start(
+        *("serve", "--listen", "127.0.0.1:0", "--users", str(file)),
+        *("--access-key-id", "id", "--secret-access-key", "the-secret"),
+    )
+    url = endpoint_of(process)
+    for key, secret, bucket in (
+        ("key-main", "secret-of-main", "b-main"),
+        ("key-other", "secret-of-other", "b-other"),
+        ("id", "the-secret", "b-single"),
+    ):
+        with S3Session(key, secret, bucket, url) as session:
+            session.create_bucket()
+            assert [bucket] == [found.name for found in session.list_buckets()]
+            if bucket != "b-main":
+                with pytest.raises(AccessDenied):
+                    session.put_object("key", b"x", bucket="b-main")
+    said = stopped(process, signal.SIGTERM)
+    assert not any(secret in said for secret in ("secret-of-main", "secret-of-other", "the-secret"))
+
+
+def test_a_file_of_users_is_enough(start: Start, tmp_path: Path) -> None:
+    """Without a pair of its own none is made up where there are users."""
+    file = tmp_path / "users.toml"
+    file.write_text('[main]\naccess_key_id = "key-main"\nsecret_access_key = "secret-of-main"\n')
+    process = start("serve", "--listen", "127.0.0.1:0", "--users", str(file))
+    with S3Session("key-main", "secret-of-main", "b-1", endpoint_of(process)) as session:
+        session.create_bucket()
+    assert "of this run" not in stopped(process, signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "No such file"),
+        ('[main]\naccess_key_id = "a"\nsecret_access_key = "the-secret" x', "not valid TOML"),
+        ('[main]\nsecret_access_key = "the-secret"', "[main] has no access_key_id"),
+    ],
+)
+def test_a_bad_file_of_users_is_named(start: Start, tmp_path: Path, text: str | None, said: str) -> None:
+    """What is wrong with the file is said without a secret, and the server does not start."""
+    file = tmp_path / "users.toml"
+    if text is not None:
+        file.write_text(text)
+    process = start("serve", "--listen", "127.0.0.1:0", "--users", str(file))
+    out, err = process.communicate(timeout=SECONDS)
+    assert (1, "") == (process.returncode, out)
+    assert str(file) in err
+    assert said in err
+    assert "the-secret" not in err
 
 
 def test_debug_logs_requests_without_their_queries(start: Start) -> None:
