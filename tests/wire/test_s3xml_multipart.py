@@ -231,6 +231,20 @@ def test_a_page_of_parts_is_what_botocore_reads() -> None:
     assert 0 == parsed("ListParts", empty)["NextPartNumberMarker"]
 
 
+def test_a_page_of_parts_without_its_marker() -> None:
+    """Where a store does not say so, the next page begins behind the last row."""
+    rows = "".join(f"<Part><PartNumber>{number}</PartNumber><Size>1</Size><ETag>x</ETag></Part>" for number in (3, 7))
+    body = f"<ListPartsResult><IsTruncated>true</IsTruncated>{rows}</ListPartsResult>"
+    assert 7 == documents.parse_list_parts(body.encode()).next_part_number_marker
+    body = (
+        "<GetObjectAttributesResponse><ObjectParts><PartsCount>9</PartsCount><IsTruncated>true</IsTruncated>"
+        f"{rows}</ObjectParts></GetObjectAttributesResponse>"
+    )
+    parts = documents.parse_object_attributes(body.encode()).parts
+    assert parts is not None
+    assert 7 == parts.next_part_number_marker
+
+
 @given(st.lists(KEYS, max_size=5), st.lists(KEYS, max_size=3), st.sampled_from(["", "url"]), st.data())
 def test_a_page_of_uploads_comes_back_as_it_was(
     keys: list[str], prefixes: list[str], encoding_type: str, data: st.DataObject
