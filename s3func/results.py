@@ -9,7 +9,7 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from s3func.errors import ChecksumMismatch
+from s3func.errors import ChecksumMismatch, S3FuncError
 from s3func.message import BLOCK
 from s3func.wire.encoding import parse_http_date
 
@@ -186,11 +186,25 @@ class GetResult(ObjectResult):
     reading is a ValueError. Not for use by several threads at once.
     """
 
-    __slots__ = ("_algorithm", "_closed", "_data", "_expected", "_hasher", "_kept", "_length", "_position", "_stream")
+    __slots__ = (
+        "_algorithm",
+        "_closed",
+        "_data",
+        "_expected",
+        "_hasher",
+        "_kept",
+        "_length",
+        "_position",
+        "_stream",
+        "bucket",
+        "key",
+    )
 
     def __init__(self, response: Response, *, algorithm: str = "", expected: str = "") -> None:
         """algorithm and expected: the checksum to verify at the end of the body, if there is one."""
         super().__init__(response.status, response.headers)
+        self.bucket: str | None = None
+        self.key: str | None = None
         body = response.body
         hasher: Hasher | None = None
         if algorithm:
@@ -258,8 +272,11 @@ class GetResult(ObjectResult):
             return len(block)
         if not view:
             return 0
-        count = stream.readinto(view)
-        self._account(view[:count], count)
+        try:
+            count = stream.readinto(view)
+            self._account(view[:count], count)
+        except S3FuncError as error:
+            raise self._named(error) from error.__cause__
         return count
 
     def _read_some(self, size: int) -> bytes:
@@ -268,9 +285,16 @@ class GetResult(ObjectResult):
             return self._from_data(size)
         if size == 0:
             return b""
-        block = stream.read(min(size, BLOCK))
-        self._account(block, len(block))
+        try:
+            block = stream.read(min(size, BLOCK))
+            self._account(block, len(block))
+        except S3FuncError as error:
+            raise self._named(error) from error.__cause__
         return block
+
+    def _named(self, error: S3FuncError) -> S3FuncError:
+        error.bucket, error.key = self.bucket, self.key
+        return error
 
     def iter_chunks(self, size: int = BLOCK) -> Iterator[bytes]:
         """The rest of the body in blocks of at most `size` bytes."""

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import md5, sha256
@@ -68,7 +69,8 @@ def document(response: Response) -> bytes:
 
 def no_content(_request: Request, response: Response) -> None:
     """For answers whose status says it all."""
-    response.close()
+    if response.body:
+        _refuse_disguise(document(response))
 
 
 # --- PutObject: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
@@ -138,9 +140,9 @@ def put_object(
 
 
 def parse_put_object(_request: Request, response: Response) -> PutResult:
-    """The result; an <Error> that came with status 200 is raised."""
+    """The result; an <Error> or a page of HTML that came with status 200 is raised."""
     if response.body:
-        _raise_hidden_error(document(response))
+        _refuse_disguise(document(response))
     return PutResult(response.status, response.headers)
 
 
@@ -210,10 +212,12 @@ def byte_range(range_start: int | None, range_end: int | None) -> str | None:
 def parse_get_object(request: Request, response: Response) -> GetResult:
     """The result; its body is still arriving unless it was small."""
     headers = response.headers
-    if response.status == 200 and "range" in request.headers and "content-range" not in headers:
-        # A store that ignores the range would hand out other bytes than were asked for.
-        response.close()
-        raise ProtocolError("the store ignored the range and sent the whole object")
+    if response.status != 200 or "range" in request.headers:
+        try:
+            _check_part(request.headers.get("range"), response)
+        except ProtocolError:
+            response.close()
+            raise
     if "x-amz-checksum-mode" in request.headers and "content-range" not in headers:
         for header in _VERIFIED:
             expected = headers.get(header)
@@ -221,6 +225,39 @@ def parse_get_object(request: Request, response: Response) -> GetResult:
             if expected is not None and "-" not in expected and headers.get("x-amz-checksum-type") != "COMPOSITE":
                 return GetResult(response, algorithm=header.removeprefix("x-amz-checksum-"), expected=expected)
     return GetResult(response)
+
+
+def parse_get_whole_object(request: Request, response: Response) -> GetResult:
+    """The result with its body read: inside the attempt, so that a body that breaks is asked for again."""
+    result = parse_get_object(request, response)
+    _ = result.data
+    return result
+
+
+def _check_part(wanted: str | None, response: Response) -> None:
+    """ProtocolError unless these are the bytes that were asked for; the wrong ones would go unnoticed."""
+    if wanted is None or response.status not in {200, 206}:
+        raise ProtocolError(f"a GET of a whole object was answered with status {response.status}")
+    described = response.headers.get("content-range", "")
+    if not described and response.status == 206:
+        return
+    # Some stores send the part with status 200; one that ignores the range sends no Content-Range.
+    sent = re.fullmatch(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", described)
+    if sent is None:
+        raise ProtocolError("the store ignored the range and sent the whole object")
+    first, last = int(sent[1]), int(sent[2])
+    size = None if sent[3] == "*" else int(sent[3])
+    asked = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", wanted)
+    if asked is None:
+        # A form that only the caller's own header can have; what it means is his to check.
+        return
+    if asked[1]:
+        fits = first == int(asked[1]) and (not asked[2] or last <= int(asked[2]))
+    else:
+        fits = size is None or (last == size - 1 and last - first < int(asked[2]))
+    length = response.headers.get("content-length")
+    if not fits or last < first or (length is not None and length != str(last - first + 1)):
+        raise ProtocolError(f"asked for {wanted}, the store sent {sent[0]}")
 
 
 def parse_head_object(_request: Request, response: Response) -> HeadResult:
@@ -275,7 +312,8 @@ def delete_object(place: Place, key: str, *, version_id: str | None, if_match: s
 
 def parse_delete_object(_request: Request, response: Response) -> DeleteResult:
     """The result."""
-    response.close()
+    if response.body:
+        _refuse_disguise(document(response))
     return DeleteResult(response.status, response.headers)
 
 
@@ -443,8 +481,11 @@ def presigned(
     return request
 
 
-def _raise_hidden_error(body: bytes) -> None:
+def _refuse_disguise(body: bytes) -> None:
+    """Raise what a body with a status of success really is: an error of the store, or a page of somebody else."""
     from s3func.wire.s3xml import error_from_document, is_error_document, parse_error
 
     if is_error_document(body) and (error := parse_error(body)) is not None:
         raise error_from_document(error)
+    if body[:512].lstrip().lower().startswith((b"<!doctype html", b"<html")):
+        raise ProtocolError("the answer is an HTML page: something between us and the store has sent it")

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from s3func.clock import SYSTEM_CLOCK, Clock
-from s3func.errors import DeleteFailed, NotImplementedByStore
+from s3func.errors import DeleteFailed, NotImplementedByStore, ProtocolError
 from s3func.listing import ObjectListing
 from s3func.s3 import operations
 from s3func.s3.auth import SigV4Authorizer, Skew
@@ -250,9 +250,11 @@ class S3Session(Session):
             verify=self._verify and wanted is None,
             headers=headers,
         )
-        result = self._client.send(request, authorizer, operations.parse_get_object)
-        if not (self._stream if stream is None else stream):
-            _ = result.data
+        keep_stream = self._stream if stream is None else stream
+        parse = operations.parse_get_object if keep_stream else operations.parse_get_whole_object
+        result = self._client.send(request, authorizer, parse)
+        # Errors that come up while the body is read say what it was.
+        result.bucket, result.key = authorizer.bucket, key
         return result
 
     def head_object(
@@ -539,14 +541,18 @@ class S3Session(Session):
         """
         authorizer = self._at_service()
         buckets: list[BucketEntry] = []
+        tokens: set[str] = set()
         token: str | None = None
         while True:
             request = operations.list_buckets(authorizer.place, token)
             page = self._client.send(request, authorizer, operations.parse_list_buckets)
             buckets += page.buckets
-            if page.continuation_token is None or page.continuation_token == token:
-                return buckets
             token = page.continuation_token
+            if token is None:
+                return buckets
+            if token in tokens:
+                raise ProtocolError("the list of buckets goes in a circle: the store repeats a token")
+            tokens.add(token)
 
     # --- anything else
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from s3func import S3Session
-from s3func.errors import DeleteFailed, ServiceError
+from s3func.errors import DeleteFailed, ProtocolError, ServiceError
 from s3func.message import Request, Response
 from s3func.s3.credentials import Credentials
 from s3func.server import S3App
@@ -129,3 +129,51 @@ def test_no_repr_shows_a_key_that_signs() -> None:
     key = signing_key("secret", authorizer._stamp.date[:8], "us-east-1")
     assert key.hex() not in shown
     assert repr(key) not in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "body"),
+    [
+        ({"range_start": 0, "range_end": 2}, "bytes 5-7/10", b"567"),
+        ({"range_start": 0, "range_end": 2}, "bytes 0-3/10", b"0123"),
+        ({"range_start": 2}, "bytes 0-9/10", b"0123456789"),
+        ({"range_end": 3}, "bytes 0-2/10", b"012"),
+        ({"range_end": 3}, "bytes 6-9/10", b"6789"),
+        ({"range_start": 0, "range_end": 2}, "bytes 0-2/10", b"0123"),
+        ({}, "bytes 0-2/10", b"012"),
+    ],
+)
+def test_other_bytes_than_were_asked_for_are_refused(asked: dict[str, int], sent: str, body: bytes) -> None:
+    """A part that is not the one that was asked for would be taken for it."""
+    headers = {"content-range": sent, "content-length": str(len(body))}
+    store = session(Recorder(lambda _request: Response(206, headers, body)), retries=1)
+    with pytest.raises(ProtocolError):
+        store.get_object("key", **asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent", "body"),
+    [
+        ({"range_start": 0, "range_end": 20}, "bytes 0-2/3", b"012"),
+        ({"range_start": 1}, "bytes 1-2/3", b"12"),
+        ({"range_end": 2}, "bytes 1-2/3", b"12"),
+        ({"range_end": 20}, "bytes 0-2/3", b"012"),
+        ({"range_start": 1}, "bytes 1-2/*", b"12"),
+    ],
+)
+@pytest.mark.parametrize("status", [200, 206])
+def test_the_bytes_that_were_asked_for_are_taken(status: int, asked: dict[str, int], sent: str, body: bytes) -> None:
+    """As much as there is of a range, also from a store that calls it 200."""
+    headers = {"content-range": sent, "content-length": str(len(body))}
+    store = session(Recorder(lambda _request: Response(status, headers, body)))
+    assert body == store.get_object("key", **asked).data
+
+
+@pytest.mark.parametrize("call", ["put_object", "delete_object", "create_bucket", "delete_bucket"])
+def test_a_page_of_html_is_no_success(call: str) -> None:
+    """What a captive portal answers with 200 has stored and deleted nothing."""
+    page = Response(200, {"content-type": "text/html"}, b"\n<!DOCTYPE html><html>please log in</html>")
+    store = session(Recorder(lambda _request: page), retries=1)
+    arguments = {"put_object": ("key", b""), "delete_object": ("key",)}.get(call, ())
+    with pytest.raises(ProtocolError, match="HTML"):
+        getattr(store, call)(*arguments)

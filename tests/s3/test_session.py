@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from s3func import S3Session
-from s3func.errors import BucketAlreadyExists, BucketNotEmpty, NoSuchBucket, NoSuchKey, NotFound
+from s3func.errors import BucketAlreadyExists, BucketNotEmpty, NoSuchBucket, NoSuchKey, NotFound, ProtocolError
 from s3func.message import Response
 from tests.s3.rigs import Recorder, embedded, recorded
 
@@ -28,8 +28,10 @@ def test_buckets(session: S3Session) -> None:
     assert ("another", another["name"]) == (another.name, "another")
     assert another.creation_date is not None
     assert abs(another.creation_date - datetime.now(UTC)) < timedelta(minutes=1)
+    # As in us-east-1, one's own bucket can be made again, but not with other rights.
+    session.create_bucket("another")
     with pytest.raises(BucketAlreadyExists) as caught:
-        session.create_bucket("another")
+        session.request("PUT", bucket="another", headers={"x-amz-acl": "public-read"})
     assert "another" == caught.value.bucket
     assert 200 == session.head_bucket("another").status
     session.put_object("key", b"", bucket="another")
@@ -69,15 +71,17 @@ def test_a_bucket_in_another_region() -> None:
 
 
 def test_buckets_of_many_pages() -> None:
-    """list_buckets goes on while the store gives a new token, and stops when it gives the same one again."""
+    """list_buckets goes on while the store gives a token; one that comes again is an error, not the end."""
 
     def page(name: str, token: str) -> bytes:
         rows = f"<Buckets><Bucket><Name>{name}</Name></Bucket></Buckets><ContinuationToken>{token}</ContinuationToken>"
         return f"<ListAllMyBucketsResult>{rows}</ListAllMyBucketsResult>".encode()
 
-    pages = iter([page("a", "1"), page("b", "2"), page("c", "2")])
+    pages = iter([page("a", "1"), page("b", "2"), page("c", "")])
     recorder = Recorder(lambda _: Response(200, {}, next(pages)))
     assert ["a", "b", "c"] == [bucket.name for bucket in recorded(recorder).list_buckets()]
+    with pytest.raises(ProtocolError, match="circle"):
+        recorded(Recorder(lambda _: Response(200, {}, page("a", "1")))).list_buckets()
     assert ["", "continuation-token=1", "continuation-token=2"] == [sent.query for sent in recorder.sent]
     assert {"/"} == {sent.path for sent in recorder.sent}
 
