@@ -10,7 +10,6 @@ from s3func.server.auth import Grant
 
 if TYPE_CHECKING:
     from s3func.clock import Clock
-    from s3func.server.authorization import Authorization
     from s3func.server.backend import Backend
     from s3func.server.users import Users
 
@@ -32,16 +31,13 @@ class Call:
 
     bucket, key: exact, "" where the request names none. query: decoded, of a repeated name the first value.
     headers: as they were sent, lower-case names. owner: the canonical id that owns what this request makes: of who asks,
-    "" for everybody, unless authorization found that it is the bucket's owner. documents: what a new object is to have
-    from the headers: its access control list, its tags.
+    "" for everybody, unless authorization found that it is the bucket's owner.
     """
 
     __slots__ = (
-        "access",
         "backend",
         "bucket",
         "clock",
-        "documents",
         "grant",
         "headers",
         "key",
@@ -51,9 +47,6 @@ class Call:
         "request",
         "users",
     )
-
-    access: Authorization
-    """What else the request may do; there once it is authorized."""
 
     def __init__(
         self, store: Store, request: Request, grant: Grant, bucket: str, key: str, query: Mapping[str, str]
@@ -68,8 +61,11 @@ class Call:
         self.bucket = bucket
         self.key = key
         self.query = query
-        self.documents: dict[str, str] = {}
         self.owner = "" if grant.user is None else grant.user.canonical_id
+
+    def display_name(self, canonical_id: str) -> str:
+        """The name for people of an owner's id."""
+        return self.users.owner(canonical_id).display_name
 
 
 Handler = Callable[[Call], Response]

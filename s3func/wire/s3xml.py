@@ -8,12 +8,14 @@ Rule 3: nothing is dropped: an element of a request that asks for more than is u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import NamedTuple
 
 from s3func.errors import ProtocolError, service_error
 from s3func.models import BucketEntry
+from s3func.wire.encoding import parse_http_date, parse_iso8601
 from s3func.wire.s3xml_error import (
     ErrorDocument,
     element,
@@ -26,6 +28,12 @@ from s3func.wire.s3xml_error import (
     render_error,
     render_time,
     strip_quotes,
+)
+from s3func.wire.s3xml_fields import (
+    NO_CHECKSUMS,
+    checksum_elements,
+    demand,
+    demand_integer,
 )
 from s3func.wire.s3xml_listing import (
     parse_list_object_versions,
@@ -58,6 +66,7 @@ __all__ = [
     "parse_copy_object",
     "render_copy_object",
     "DELETE_OBJECTS_MAX",
+    "DeleteCondition",
     "DeleteRequest",
     "DeletedObject",
     "DeleteFailure",
@@ -71,6 +80,9 @@ __all__ = [
 
 DELETE_OBJECTS_MAX = 1000
 """Keys in one DeleteObjects request."""
+NO_CONDITIONS: Mapping[int, DeleteCondition] = MappingProxyType({})
+"""What a DeleteObjects request without conditions has."""
+_CONDITIONS = frozenset({"ETag", "Size", "LastModifiedTime"})
 
 
 class BucketsPage(NamedTuple):
@@ -87,11 +99,23 @@ class CopyObjectResult(NamedTuple):
     last_modified: datetime | None
 
 
+class DeleteCondition(NamedTuple):
+    """What an object must be to be deleted; `etag` as it was given, `size` in bytes, `last_modified` aware."""
+
+    etag: str | None = None
+    size: int | None = None
+    last_modified: datetime | None = None
+
+
 class DeleteRequest(NamedTuple):
-    """A DeleteObjects request: (key, version_id) pairs; quiet: only failures are to be reported."""
+    """A DeleteObjects request: (key, version_id) pairs; quiet: only failures are to be reported.
+
+    conditions: by the number of the row, from 0, for the rows that have any.
+    """
 
     objects: list[tuple[str, str | None]]
     quiet: bool
+    conditions: Mapping[int, DeleteCondition] = NO_CONDITIONS
 
 
 class DeletedObject(NamedTuple):
@@ -136,14 +160,9 @@ def parse_list_buckets(body: bytes) -> BucketsPage:
 
 
 def render_list_buckets(
-    buckets: Iterable[BucketEntry],
-    *,
-    owner: str = "",
-    display_name: str = "",
-    prefix: str = "",
-    continuation_token: str | None = None,
+    buckets: Iterable[BucketEntry], *, owner: str = "", prefix: str = "", continuation_token: str | None = None
 ) -> bytes:
-    """A ListBuckets answer; display_name: of the owner, whose id stands in for one."""
+    """A ListBuckets answer."""
     rows = [
         f"<Bucket>{element('Name', bucket.name)}{_time_element('CreationDate', bucket.creation_date)}"
         f"{_given('BucketRegion', bucket.region)}</Bucket>"
@@ -151,7 +170,7 @@ def render_list_buckets(
     ]
     return frame(
         "ListAllMyBucketsResult",
-        f"<Owner>{element('ID', owner)}{element('DisplayName', display_name or owner)}</Owner><Buckets>{''.join(rows)}</Buckets>"
+        f"<Owner>{element('ID', owner)}{element('DisplayName', owner)}</Owner><Buckets>{''.join(rows)}</Buckets>"
         f"{_given('ContinuationToken', continuation_token)}{_given('Prefix', prefix)}",
     )
 
@@ -201,9 +220,18 @@ def parse_copy_object(body: bytes) -> CopyObjectResult:
     return CopyObjectResult(strip_quotes(_demand(root, "ETag")), parse_time(root.value("LastModified")))
 
 
-def render_copy_object(etag: str, last_modified: datetime) -> bytes:
-    """The answer to CopyObject; `etag` without quotes."""
-    return frame("CopyObjectResult", _time_element("LastModified", last_modified) + element("ETag", f'"{etag}"'))
+def render_copy_object(
+    etag: str,
+    last_modified: datetime,
+    checksums: Mapping[str, str] = NO_CHECKSUMS,
+    checksum_type: str | None = None,
+) -> bytes:
+    """The answer to CopyObject; `etag` without quotes, checksums in base64 by the lower-case names of algorithms."""
+    return frame(
+        "CopyObjectResult",
+        f"{_time_element('LastModified', last_modified)}{element('ETag', _quoted(etag))}"
+        f"{_given('ChecksumType', checksum_type)}{checksum_elements(checksums)}",
+    )
 
 
 def render_delete_objects(objects: Sequence[tuple[str, str | None]], *, quiet: bool = False) -> bytes:
@@ -227,8 +255,8 @@ def render_delete_objects(objects: Sequence[tuple[str, str | None]], *, quiet: b
 def parse_delete_objects(body: bytes) -> DeleteRequest:
     """A DeleteObjects request as a server reads it.
 
-    Raises InvalidRequest (MalformedXML), and NotImplementedByStore for conditions on single rows (ETag and the like),
-    because deleting without looking at them would delete what the client wanted kept.
+    Raises InvalidRequest (MalformedXML), and NotImplementedByStore for an element that is not known, because it might
+    say that something is to be kept.
     """
     root = _open_request(body, "Delete")
     _refuse_others(root, {"Object", "Quiet"})
@@ -236,16 +264,32 @@ def parse_delete_objects(body: bytes) -> DeleteRequest:
     if not 1 <= len(rows) <= DELETE_OBJECTS_MAX:
         raise _malformed(f"a Delete document holds 1 to {DELETE_OBJECTS_MAX} objects, not {len(rows)}")
     objects: list[tuple[str, str | None]] = []
-    for row in rows:
-        _refuse_others(row, {"Key", "VersionId"})
+    conditions: dict[int, DeleteCondition] = {}
+    for number, row in enumerate(rows):
+        _refuse_others(row, {"Key", "VersionId", *_CONDITIONS})
         key = _request_value(row, "Key")
         if not key:
             raise _malformed("an Object has no Key")
         objects.append((key, _request_value(row, "VersionId") or None))
+        if any(child.name in _CONDITIONS for child in row.children):
+            conditions[number] = _condition(row)
     quiet = (_request_value(root, "Quiet") or "false").strip().lower()
     if quiet not in {"true", "false"}:
         raise _malformed("Quiet is true or false")
-    return DeleteRequest(objects, quiet == "true")
+    return DeleteRequest(objects, quiet == "true", conditions)
+
+
+def _condition(row: Element) -> DeleteCondition:
+    moment = None
+    try:
+        size = demand_integer(row, "Size") if row.child("Size") is not None else None
+        if row.child("LastModifiedTime") is not None:
+            text = demand(row, "LastModifiedTime").strip()
+            # AWS documents an HTTP date; ISO 8601 is how all other documents have it.
+            moment = parse_iso8601(text) if text[:4].isdecimal() else parse_http_date(text)
+    except (ProtocolError, ValueError, OverflowError) as error:
+        raise _malformed(f"a condition of a deletion cannot be read: {error}") from error
+    return DeleteCondition(_request_value(row, "ETag"), size, moment)
 
 
 def parse_delete_result(body: bytes) -> DeleteObjectsResult:
@@ -284,6 +328,10 @@ def render_delete_result(deleted: Iterable[DeletedObject], failures: Iterable[De
         for row in failures
     ]
     return frame("DeleteResult", "".join(rows))
+
+
+def _quoted(etag: str) -> str:
+    return f'"{etag}"'
 
 
 def _demand(row: Element, name: str) -> str:

@@ -358,8 +358,12 @@ def render_list_objects_v2(
     encoding_type: str = "",
     continuation_token: str = "",
     start_after: str = "",
+    display_name: _Coder = str,
 ) -> bytes:
-    """A ListObjectsV2 page. `encoding_type` "url" encodes keys, prefixes and StartAfter; owners are written if set."""
+    """A ListObjectsV2 page. `encoding_type` "url" encodes keys, prefixes and StartAfter; owners are written if set.
+
+    display_name: the name for people of an owner's id.
+    """
     code = _render_coder(encoding_type)
     head = [
         f"<Name>{escape(bucket)}</Name><Prefix>{code(prefix)}</Prefix>",
@@ -369,7 +373,7 @@ def render_list_objects_v2(
         f"<KeyCount>{len(page.entries) + len(page.common_prefixes)}</KeyCount>",
     ]
     tail = _render_limits(page, max_keys, code(delimiter), encoding_type)
-    rows = [_render_object(entry, code) for entry in page.entries]
+    rows = [_render_object(entry, code, display_name) for entry in page.entries]
     return frame("ListBucketResult", "".join([*head, tail, *rows, _render_prefixes(page, code)]))
 
 
@@ -382,6 +386,7 @@ def render_list_objects_v1(
     max_keys: int = 1000,
     encoding_type: str = "",
     marker: str = "",
+    display_name: _Coder = str,
 ) -> bytes:
     """A ListObjects (version 1) page; like S3, it has NextMarker only with a delimiter."""
     code = _render_coder(encoding_type)
@@ -391,7 +396,7 @@ def render_list_objects_v1(
         _optional("NextMarker", next_marker),
     ]
     tail = _render_limits(page, max_keys, code(delimiter), encoding_type)
-    rows = [_render_object(entry, code) for entry in page.entries]
+    rows = [_render_object(entry, code, display_name) for entry in page.entries]
     return frame("ListBucketResult", "".join([*head, tail, *rows, _render_prefixes(page, code)]))
 
 
@@ -405,6 +410,7 @@ def render_list_object_versions(
     encoding_type: str = "",
     key_marker: str = "",
     version_id_marker: str = "",
+    display_name: _Coder = str,
 ) -> bytes:
     """A ListObjectVersions page; rows without a version id are written as the version "null"."""
     code = _render_coder(encoding_type)
@@ -416,7 +422,7 @@ def render_list_object_versions(
         _optional("NextVersionIdMarker", escape(page.next_version_id or "") if more else ""),
     ]
     tail = _render_limits(page, max_keys, code(delimiter), encoding_type)
-    rows = [_render_version(entry, code) for entry in page.entries]
+    rows = [_render_version(entry, code, display_name) for entry in page.entries]
     return frame("ListVersionsResult", "".join([*head, tail, *rows, _render_prefixes(page, code)]))
 
 
@@ -445,19 +451,20 @@ def _render_prefixes(page: ListPage, code: _Coder) -> str:
     return "".join(rows)
 
 
-def _render_object(entry: ObjectEntry, code: _Coder) -> str:
-    return f"<Contents><Key>{code(entry.key)}</Key>{_render_body(entry)}{_render_owner(entry)}</Contents>"
+def _render_object(entry: ObjectEntry, code: _Coder, display_name: _Coder) -> str:
+    return f"<Contents><Key>{code(entry.key)}</Key>{_render_body(entry)}{_render_owner(entry, display_name)}</Contents>"
 
 
-def _render_version(entry: ObjectEntry, code: _Coder) -> str:
+def _render_version(entry: ObjectEntry, code: _Coder, display_name: _Coder) -> str:
     latest = "true" if entry.is_latest else "false"
     start = (
         f"<Key>{code(entry.key)}</Key><VersionId>{escape(entry.version_id or 'null')}</VersionId>"
         f"<IsLatest>{latest}</IsLatest>"
     )
+    owner = _render_owner(entry, display_name)
     if entry.delete_marker:
-        return f"<DeleteMarker>{start}{_render_modified(entry)}{_render_owner(entry)}</DeleteMarker>"
-    return f"<Version>{start}{_render_body(entry)}{_render_owner(entry)}</Version>"
+        return f"<DeleteMarker>{start}{_render_modified(entry)}{owner}</DeleteMarker>"
+    return f"<Version>{start}{_render_body(entry)}{owner}</Version>"
 
 
 def _render_modified(entry: ObjectEntry) -> str:
@@ -472,6 +479,8 @@ def _render_body(entry: ObjectEntry) -> str:
     )
 
 
-def _render_owner(entry: ObjectEntry) -> str:
+def _render_owner(entry: ObjectEntry, display_name: _Coder) -> str:
     owner = entry.owner
-    return "" if owner is None else f"<Owner>{element('ID', owner)}{element('DisplayName', owner)}</Owner>"
+    if owner is None:
+        return ""
+    return f"<Owner>{element('ID', owner)}{element('DisplayName', display_name(owner))}</Owner>"

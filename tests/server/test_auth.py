@@ -50,8 +50,10 @@ BAD_SIGNATURES: list[tuple[str, dict[str, Any], tuple[int, str]]] = [
     ),
     ("a session token nobody gave", {"headers": {"x-amz-security-token": "t"}}, (400, "InvalidToken")),
     ("a hash that is none", {"payload_hash": "abc"}, (400, "InvalidArgument")),
-    ("signed in chunks", {"payload_hash": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}, (501, "NotImplemented")),
-    ("chunks with a trailer", {"payload_hash": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, (501, "NotImplemented")),
+    ("signed in chunks", {"payload_hash": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"}, (411, "MissingContentLength")),
+    ("chunks with a trailer", {"payload_hash": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, (411, "MissingContentLength")),
+    ("chunks with SigV4A", {"payload_hash": "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD"}, (501, "NotImplemented")),
+    ("chunks of a kind that is none", {"payload_hash": "STREAMING-PAYLOAD"}, (400, "InvalidArgument")),
     ("the hash of another body", {"payload_hash": sha256(b"other").hexdigest()}, (400, "XAmzContentSHA256Mismatch")),
 ]
 

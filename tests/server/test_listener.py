@@ -127,7 +127,7 @@ def test_keys_with_dots_are_keys_and_never_paths(tmp_path: Path) -> None:
         ({"now": 1440938160.0}, (403, "RequestTimeTooSkewed")),
         ({"region": "eu-west-1"}, (400, "AuthorizationHeaderMalformed")),
         ({"payload_hash": hashlib.sha256(b"good").hexdigest()}, (400, "XAmzContentSHA256Mismatch")),
-        ({"payload_hash": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, (501, "NotImplemented")),
+        ({"payload_hash": "STREAMING-UNSIGNED-PAYLOAD-TRAILER"}, (411, "MissingContentLength")),
     ],
 )
 @pytest.mark.parametrize("size", [4, 3 * LARGE])

@@ -18,6 +18,7 @@ from tests.interop.keys import HOSTILE_KEYS
 from tests.server.forge import KEY_ID, SECRET, Caller, code, path_of, read, sign
 
 BUCKET_SUBRESOURCES = [*sorted(SUBRESOURCES - {"location", "list-type", "versions"}), "not-yet-invented"]
+PARTS = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>"
 OBJECT_SUBRESOURCES = [*sorted(SUBRESOURCES), "not-yet-invented"]
 
 
@@ -28,8 +29,10 @@ def test_a_subresource_of_an_object_is_never_the_object(caller: Caller, name: st
     caller.put("key", b"precious")
     for method in ("GET", "PUT", "POST", "DELETE"):
         response = caller(method, "/bkt/key", form.format(name), b"<Tagging/>" if method in {"PUT", "POST"} else b"")
-        assert (501, "NotImplemented") == code(response), method
-    assert 501 == caller("HEAD", "/bkt/key", form.format(name)).status
+        if (method, "object", name) not in ROUTES:
+            assert (501, "NotImplemented") == code(response), method
+    if ("HEAD", "object", name) not in ROUTES:
+        assert 501 == caller("HEAD", "/bkt/key", form.format(name)).status
     assert b"precious" == read(caller("GET", "/bkt/key"))
 
 
@@ -46,7 +49,7 @@ def test_parts_are_not_objects(caller: Caller) -> None:
     """UploadPart, CompleteMultipartUpload and AbortMultipartUpload leave the object of that key alone."""
     caller.put("key", b"precious")
     for method, query in [("PUT", "partNumber=1&uploadId=x"), ("POST", "uploadId=x"), ("DELETE", "uploadId=x")]:
-        assert (501, "NotImplemented") == code(caller(method, "/bkt/key", query))
+        assert (404, "NoSuchUpload") == code(caller(method, "/bkt/key", query, PARTS if method == "POST" else b""))
     assert b"precious" == read(caller("GET", "/bkt/key"))
 
 

@@ -18,7 +18,7 @@ from s3func import errors
 from s3func.errors import InvalidRequest, NotImplementedByStore, ProtocolError
 from s3func.models import BucketEntry
 from s3func.wire import s3xml
-from s3func.wire.s3xml import DeletedObject, DeleteFailure, DeleteObjectsResult, DeleteRequest
+from s3func.wire.s3xml import DeleteCondition, DeletedObject, DeleteFailure, DeleteObjectsResult, DeleteRequest
 from tests.shared_data import HOSTILE_KEYS, shared_vectors
 
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
@@ -344,15 +344,37 @@ OBJECT = "<Object><Key>k</Key></Object>"
         (f"{OBJECT}<Quiet>yes</Quiet>", InvalidRequest),
         (f"{OBJECT}<Quiet>true</Quiet><Quiet>false</Quiet>", InvalidRequest),
         (f"{OBJECT}text", InvalidRequest),
-        ("<Object><Key>a</Key><ETag>e</ETag></Object>", NotImplementedByStore),
-        ("<Object><Key>a</Key><Size>1</Size></Object>", NotImplementedByStore),
+        ("<Object><Key>a</Key><ETag>e</ETag><ETag>f</ETag></Object>", InvalidRequest),
+        ("<Object><Key>a</Key><Size>-1</Size></Object>", InvalidRequest),
+        ("<Object><Key>a</Key><Size></Size></Object>", InvalidRequest),
+        ("<Object><Key>a</Key><Size>many</Size></Object>", InvalidRequest),
+        ("<Object><Key>a</Key><LastModifiedTime>yesterday</LastModifiedTime></Object>", InvalidRequest),
+        ("<Object><Key>a</Key><LastModifiedTime/></Object>", InvalidRequest),
+        ("<Object><Key>a</Key><Owner>o</Owner></Object>", NotImplementedByStore),
         (f"{OBJECT}<BypassGovernance/>", NotImplementedByStore),
     ],
 )
 def test_a_malformed_deletion_deletes_nothing(content: str, cls: type[Exception]) -> None:
-    """Broken, empty, too long, or with conditions that would be ignored: refused as a whole."""
+    """Broken, empty, too long, or with conditions that nobody understands: refused as a whole."""
     with pytest.raises(cls):
         s3xml.parse_delete_objects(f"<Delete>{content}</Delete>".encode())
+
+
+def test_conditions_of_a_deletion() -> None:
+    """Each row has its own conditions, found by its number; a time is an HTTP date or ISO 8601."""
+    moment = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
+    rows = (
+        "<Object><Key>a</Key></Object>"
+        '<Object><Key>b</Key><ETag>"e"</ETag><Size>7</Size></Object>'
+        "<Object><Key>c</Key><LastModifiedTime>Sat, 21 Nov 2026 10:00:00 GMT</LastModifiedTime></Object>"
+        "<Object><Key>d</Key><LastModifiedTime>2026-11-21T10:00:00.000Z</LastModifiedTime></Object>"
+    )
+    request = s3xml.parse_delete_objects(f"<Delete>{rows}</Delete>".encode())
+    assert {
+        1: DeleteCondition('"e"', 7),
+        2: DeleteCondition(last_modified=moment),
+        3: DeleteCondition(last_modified=moment),
+    } == request.conditions
 
 
 def test_another_document_is_no_deletion() -> None:

@@ -7,15 +7,16 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from s3func.errors import service_error
-from s3func.message import Response
+from s3func.message import BLOCK, Response
 from s3func.server.access import TAGGING
 from s3func.server.addressing import check_key_text
 from s3func.server.attributes import attributes_of, refuse_unimplemented, storage_class
 from s3func.server.backend import ObjectAttributes, StoredObject, check_bucket_name
 from s3func.server.call import Call
+from s3func.server.checksums import FULL_OBJECT, checksum_type, requested_algorithm
 from s3func.server.conditions import check_copy_source, write_guard
-from s3func.server.handlers.objects import PUT_BYTES_MAX, written_headers
-from s3func.wire import s3xml
+from s3func.server.handlers.objects import PUT_BYTES_MAX
+from s3func.wire import checksum, s3xml
 from s3func.wire.encoding import decode_component
 
 # What makes a copy of an object onto itself a change, and so legal.
@@ -43,6 +44,7 @@ def copy_object(call: Call) -> Response:
             "This copy request is illegal because it is trying to copy an object to itself without changing the "
             "object's metadata, storage class, website redirect location or encryption attributes.",
         )
+    algorithm = requested_algorithm(call.headers)
     guard = write_guard(call.headers)
     with call.backend.begin_copy(
         source.bucket, source.key, call.bucket, call.key, source_version_id=source.version_id
@@ -52,14 +54,19 @@ def copy_object(call: Call) -> Response:
             raise service_error(
                 "InvalidRequest", f"The specified copy source is larger than {PUT_BYTES_MAX} bytes; copy it in parts."
             )
-        stored = copy.commit(_attributes(call, copy.source, replace=replace), guard)
+        attributes = _attributes(call, copy.source, replace=replace)
+        if algorithm and checksum_type({algorithm: attributes.checksums.get(algorithm, "-")}) != FULL_OBJECT:
+            attributes = dataclasses.replace(attributes, checksums=_computed(call, source, copy.source, algorithm))
+        stored = copy.commit(attributes, guard)
         source_version = copy.source.version_id
-    headers = {"content-type": "application/xml", **written_headers(stored)}
-    del headers["etag"]
+    headers = {"content-type": "application/xml"}
+    if stored.version_id is not None:
+        headers["x-amz-version-id"] = stored.version_id
     if source_version is not None:
         headers["x-amz-copy-source-version-id"] = source_version
     modified = datetime.fromtimestamp(stored.last_modified, UTC)
-    return Response(200, headers, s3xml.render_copy_object(stored.etag, modified))
+    document = s3xml.render_copy_object(stored.etag, modified, stored.checksums, checksum_type(stored.checksums))
+    return Response(200, headers, document)
 
 
 def parse_copy_source(text: str) -> Source:
@@ -101,9 +108,21 @@ def _replaces_metadata(call: Call) -> bool:
     return directive == "REPLACE"
 
 
+def _computed(call: Call, source: Source, stored: StoredObject, algorithm: str) -> dict[str, str]:
+    """The checksum of the whole source; Conflict where another body has taken its place meanwhile."""
+    hasher = checksum.hasher(algorithm)
+    with call.backend.open_object(source.bucket, source.key, source.version_id) as reader:
+        if (reader.stored.etag, reader.stored.size) != (stored.etag, stored.size):
+            raise service_error("OperationAborted", "The source was replaced while it was copied. Please try again.")
+        for place in range(0, stored.size, BLOCK):
+            hasher.update(reader.read_at(place, BLOCK))
+    return {algorithm: hasher.base64()}
+
+
 def _attributes(call: Call, source: StoredObject, *, replace: bool) -> ObjectAttributes:
     if replace:
-        return dataclasses.replace(attributes_of(call.headers, call.owner, _documents(call, source)), checksums=source.checksums)
+        attributes = attributes_of(call.headers, call.owner, _documents(call, source))
+        return dataclasses.replace(attributes, checksums=source.checksums)
     # The storage class is the new object's own affair; everything else goes along.
     headers = {name: value for name, value in source.headers.items() if name not in _CHANGES}
     headers |= storage_class(call.headers)

@@ -7,6 +7,7 @@ from s3func.message import Response
 from s3func.server.addressing import check_key_text
 from s3func.server.backend import Deleted, Deletion
 from s3func.server.call import Call
+from s3func.server.conditions import DeletePrecondition
 from s3func.server.payload import Payload
 from s3func.wire import s3xml
 
@@ -27,11 +28,11 @@ def delete_objects(call: Call) -> Response:
     for number, (key, version_id) in enumerate(request.objects):
         try:
             check_key_text(key)
-            call.access.demand("s3:DeleteObject", key, version_id)
         except ServiceError as error:
             refused[number] = error
         else:
-            deletions.append(Deletion(key, version_id))
+            guard = _guard(request.conditions.get(number), version_id)
+            deletions.append(Deletion(key, version_id, guard, call.owner))
     results = iter(call.backend.delete_objects(call.bucket, deletions))
     deleted: list[s3xml.DeletedObject] = []
     failures: list[s3xml.DeleteFailure] = []
@@ -42,6 +43,13 @@ def delete_objects(call: Call) -> Response:
         elif not request.quiet:
             deleted.append(_row(result, version_id))
     return Response(200, {"content-type": "application/xml"}, s3xml.render_delete_result(deleted, failures))
+
+
+def _guard(condition: s3xml.DeleteCondition | None, version_id: str | None) -> DeletePrecondition | None:
+    if condition is None:
+        return None
+    moment = None if condition.last_modified is None else condition.last_modified.timestamp()
+    return DeletePrecondition(condition.etag, condition.size, moment, named=version_id is not None)
 
 
 def _row(result: Deleted, version_id: str | None) -> s3xml.DeletedObject:

@@ -36,6 +36,7 @@ def list_objects(call: Call) -> Response:
         max_keys=max_keys,
         encoding_type=encoding,
         marker=marker,
+        display_name=call.display_name,
     )
     return Response(200, dict(_XML), document)
 
@@ -64,6 +65,7 @@ def list_objects_v2(call: Call) -> Response:
         encoding_type=encoding,
         continuation_token=token,
         start_after=start_after,
+        display_name=call.display_name,
     )
     return Response(200, dict(_XML), document)
 

@@ -70,6 +70,7 @@ def list_object_versions(call: Call) -> Response:
         encoding_type=encoding,
         key_marker=key_marker,
         version_id_marker=version_id_marker,
+        display_name=call.display_name,
     )
     return Response(200, dict(_XML), document)
 
