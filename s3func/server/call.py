@@ -10,6 +10,7 @@ from s3func.server.auth import Grant
 
 if TYPE_CHECKING:
     from s3func.clock import Clock
+    from s3func.server.authorization import Authorization
     from s3func.server.backend import Backend
     from s3func.server.users import Users
 
@@ -31,13 +32,16 @@ class Call:
 
     bucket, key: exact, "" where the request names none. query: decoded, of a repeated name the first value.
     headers: as they were sent, lower-case names. owner: the canonical id that owns what this request makes: of who asks,
-    "" for everybody, unless authorization found that it is the bucket's owner.
+    "" for everybody, unless authorization found that it is the bucket's owner. documents: what a new object is to have
+    from the headers: its access control list, its tags.
     """
 
     __slots__ = (
+        "access",
         "backend",
         "bucket",
         "clock",
+        "documents",
         "grant",
         "headers",
         "key",
@@ -47,6 +51,9 @@ class Call:
         "request",
         "users",
     )
+
+    access: Authorization
+    """What else the request may do; there once it is authorized."""
 
     def __init__(
         self, store: Store, request: Request, grant: Grant, bucket: str, key: str, query: Mapping[str, str]
@@ -61,6 +68,7 @@ class Call:
         self.bucket = bucket
         self.key = key
         self.query = query
+        self.documents: dict[str, str] = {}
         self.owner = "" if grant.user is None else grant.user.canonical_id
 
     def display_name(self, canonical_id: str) -> str:

@@ -160,9 +160,14 @@ def parse_list_buckets(body: bytes) -> BucketsPage:
 
 
 def render_list_buckets(
-    buckets: Iterable[BucketEntry], *, owner: str = "", prefix: str = "", continuation_token: str | None = None
+    buckets: Iterable[BucketEntry],
+    *,
+    owner: str = "",
+    display_name: str = "",
+    prefix: str = "",
+    continuation_token: str | None = None,
 ) -> bytes:
-    """A ListBuckets answer."""
+    """A ListBuckets answer; display_name: of the owner, whose id stands in for one."""
     rows = [
         f"<Bucket>{element('Name', bucket.name)}{_time_element('CreationDate', bucket.creation_date)}"
         f"{_given('BucketRegion', bucket.region)}</Bucket>"
@@ -170,7 +175,7 @@ def render_list_buckets(
     ]
     return frame(
         "ListAllMyBucketsResult",
-        f"<Owner>{element('ID', owner)}{element('DisplayName', owner)}</Owner><Buckets>{''.join(rows)}</Buckets>"
+        f"<Owner>{element('ID', owner)}{element('DisplayName', display_name or owner)}</Owner><Buckets>{''.join(rows)}</Buckets>"
         f"{_given('ContinuationToken', continuation_token)}{_given('Prefix', prefix)}",
     )
 

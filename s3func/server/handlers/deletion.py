@@ -28,6 +28,7 @@ def delete_objects(call: Call) -> Response:
     for number, (key, version_id) in enumerate(request.objects):
         try:
             check_key_text(key)
+            call.access.demand("s3:DeleteObject", key, version_id)
         except ServiceError as error:
             refused[number] = error
         else:
