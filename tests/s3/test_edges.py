@@ -143,7 +143,7 @@ def test_no_repr_shows_a_key_that_signs() -> None:
         ({}, "bytes 0-2/10", b"012"),
     ],
 )
-def test_other_bytes_than_were_asked_for_are_refused(asked: dict[str, int], sent: str, body: bytes) -> None:
+def test_other_bytes_than_were_asked_for_are_refused(asked: dict[str, Any], sent: str, body: bytes) -> None:
     """A part that is not the one that was asked for would be taken for it."""
     headers = {"content-range": sent, "content-length": str(len(body))}
     store = session(Recorder(lambda _request: Response(206, headers, body)), retries=1)
@@ -162,7 +162,7 @@ def test_other_bytes_than_were_asked_for_are_refused(asked: dict[str, int], sent
     ],
 )
 @pytest.mark.parametrize("status", [200, 206])
-def test_the_bytes_that_were_asked_for_are_taken(status: int, asked: dict[str, int], sent: str, body: bytes) -> None:
+def test_the_bytes_that_were_asked_for_are_taken(status: int, asked: dict[str, Any], sent: str, body: bytes) -> None:
     """As much as there is of a range, also from a store that calls it 200."""
     headers = {"content-range": sent, "content-length": str(len(body))}
     store = session(Recorder(lambda _request: Response(status, headers, body)))
