@@ -193,6 +193,12 @@ def test_nobody_may_be_granted_anything() -> None:
     assert AccessControlPolicy(Owner("o"), []) == s3xml_acl.parse_access_control_policy_request(body.encode())
 
 
+def test_the_longest_list() -> None:
+    """A hundred grants are taken."""
+    body = POLICY.format(LIST.format(GRANT.format("<ID>a</ID>", "READ") * 100))
+    assert 100 == len(s3xml_acl.parse_access_control_policy_request(body.encode()).grants)
+
+
 def test_an_answer_that_names_nobody() -> None:
     """Stores without users answer with nameless owners and grantees; the client takes them as they are."""
     body = POLICY.format("<Owner><ID/></Owner><AccessControlList>{}</AccessControlList>").format(

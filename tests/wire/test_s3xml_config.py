@@ -362,6 +362,14 @@ def cors(*rules: CORSRule) -> bytes:
     [
         (b"<CORSConfiguration/>", "MalformedXML"),
         (b"<CORSConfiguration><CORSRule/></CORSConfiguration>", "MalformedXML"),
+        (
+            b"<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>",
+            "MalformedXML",
+        ),
+        (
+            b"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>",
+            "MalformedXML",
+        ),
         (cors(CORSRule(["*"], ["GET"])).replace(b"AllowedMethod", b"AllowedVerb"), "MalformedXML"),
         (cors(*[CORSRule(["*"], ["GET"])] * 101), "MalformedXML"),
         (cors(CORSRule(["*"], ["GET"], max_age_seconds=1)).replace(b">1<", b">x<"), "MalformedXML"),
@@ -382,6 +390,12 @@ def cors(*rules: CORSRule) -> bytes:
 def test_cors_that_is_refused(body: bytes, code: str) -> None:
     """A rule that S3 refuses gets its code."""
     refused(code, documents.parse_cors_request, body)
+
+
+def test_the_longest_cors() -> None:
+    """A hundred rules are taken, and an ID of 255 characters."""
+    rules = [CORSRule(["*"], ["GET"], [], [], 0, "a" * 252 + f"{number:03}") for number in range(100)]
+    assert rules == documents.parse_cors_request(cors(*rules))
 
 
 @pytest.mark.parametrize("rules", [[], [CORSRule([], ["GET"])], [CORSRule(["*"], [])]])
