@@ -42,7 +42,7 @@ def parse_target(path: str, host: str, domains: Sequence[str]) -> Target:
     """
     if not path.startswith("/") or not path.isascii():
         raise _invalid_uri()
-    bucket = _bucket_of_host(host, domains)
+    bucket = bucket_of_host(host, domains)
     key = path[1:]
     if not bucket:
         bucket, _, key = key.partition("/")
@@ -59,7 +59,8 @@ def parse_target(path: str, host: str, domains: Sequence[str]) -> Target:
     return Target("object", bucket, key)
 
 
-def _bucket_of_host(host: str, domains: Sequence[str]) -> str:
+def bucket_of_host(host: str, domains: Sequence[str]) -> str:
+    """The bucket that a Host names, "" where the bucket is part of the path."""
     name = host.lower()
     head, _, port = name.rpartition(":")
     if head and port.isdecimal():

@@ -20,6 +20,7 @@ from s3func.server.auth import Authenticator
 from s3func.server.authorization import authorize
 from s3func.server.backends.memory import MemoryBackend
 from s3func.server.call import Call, Store
+from s3func.server.cors import actual_headers, preflight
 from s3func.server.payload import BodySourceError
 from s3func.server.routing import METHODS, find_handler, method_not_allowed, route_of
 from s3func.server.users import User, Users
@@ -53,13 +54,15 @@ class S3App:
         region: str = "us-east-1",
         no_auth: bool = False,
         domain: str | Iterable[str] = (),
+        kms_key_ids: Iterable[str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         """Put S3 in front of a store; without one, a MemoryBackend.
 
         access_key_id, secret_access_key: the pair of one user, "test" and "test" where nobody is given. users: others,
         each of them a different owner. no_auth: whoever can connect may do everything. domain: the domains whose sub-domains are buckets
-        (`bucket.s3.example.com` for "s3.example.com"), besides localhost. clock: what signatures are measured by.
+        (`bucket.s3.example.com` for "s3.example.com"), besides localhost. kms_key_ids: the keys that
+        `aws:kms` may name, None for any. clock: what signatures are measured by.
         """
         everybody = _users(access_key_id, secret_access_key, users)
         if not isinstance(region, str) or not region or "/" in region or not region.isascii():
@@ -68,10 +71,11 @@ class S3App:
         self.region = region
         domains = [domain] if isinstance(domain, str) else list(domain)
         self._domains = tuple({name.lower().strip("."): None for name in (*domains, "localhost")})
-        self._store = Store(self.backend, clock, region, everybody)
+        keys = None if kms_key_ids is None else frozenset(kms_key_ids)
+        self._store = Store(self.backend, clock, region, everybody, keys)
         self._clock = clock
         self._is_open = no_auth
-        self._auth = Authenticator(everybody, region=region, clock=clock, no_auth=no_auth)
+        self._auth = Authenticator(everybody, region=region, clock=clock, no_auth=no_auth, domains=self._domains)
         self._date = (-1, "")
 
     @property
@@ -101,6 +105,8 @@ class S3App:
             fault = service_error("InternalError", "We encountered an internal error. Please try again.")
             response = _refusal(fault, request, target, request_id)
         headers = response.headers
+        if "origin" in request.headers and target.bucket and request.method != "OPTIONS":
+            headers |= actual_headers(request, self.backend, target.bucket)
         headers["x-amz-request-id"] = request_id
         headers["x-amz-id-2"] = request_id
         headers["date"] = self._http_date()
@@ -119,7 +125,7 @@ class S3App:
         self.backend.close()
 
     def _target(self, request: Request, mount: str) -> Target:
-        if request.method not in METHODS:
+        if request.method not in METHODS and request.method != "OPTIONS":
             raise method_not_allowed(request.method)
         host = request.headers.get("host")
         if host is None:
@@ -130,6 +136,8 @@ class S3App:
         return parse_target(path, host, self._domains)
 
     def _answer(self, request: Request, target: Target) -> Response:
+        if request.method == "OPTIONS":
+            return preflight(request, self.backend, target.bucket)
         parameters = parse_query(request.query)
         grant = self._auth.authenticate(request, parameters)
         handler = find_handler(request.method, target.scope, parameters, request.headers)

@@ -38,11 +38,7 @@ _KEPT = (
     "x-amz-website-redirect-location",
 )
 _UNIMPLEMENTED = (
-    "x-amz-bucket-object-lock-enabled",
-    "x-amz-copy-source-server-side-encryption",
     "x-amz-if-match-",
-    "x-amz-object-lock-",
-    "x-amz-server-side-encryption",
     "x-amz-write-offset-bytes",
 )
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)

@@ -1,8 +1,9 @@
-"""Who sent a request, and whether it arrived as it was signed: Signature Version 4 in the header or in the query.
+"""Who sent a request, and whether it arrived as it was signed: Signature Version 4 or 2, in the header or in the query.
 
 Rule 1: everything is checked before any of the body is read; what the body must hash to is handed on in the Grant.
 Rule 2: a signature is good for this service, this region, its own day and 15 minutes, or for the life of a URL.
 Rule 3: signatures are compared in constant time, and no secret is part of an error or of a repr.
+Rule 4: version 2 covers neither the body nor the region; its presigned URLs live as long as they say.
 https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 """
 
@@ -17,8 +18,9 @@ from typing import NamedTuple
 from s3func.clock import Clock
 from s3func.errors import ServiceError, service_error
 from s3func.message import Request
+from s3func.server.addressing import bucket_of_host
 from s3func.server.users import User, Users
-from s3func.wire import sigv4
+from s3func.wire import sigv2, sigv4
 from s3func.wire.aws_chunked import FORMS, UNSIGNED_TRAILER, ChunkSigner
 from s3func.wire.encoding import (
     amz_date,
@@ -66,9 +68,12 @@ class _Claim(NamedTuple):
 class Authenticator:
     """Checks requests against the secrets of the users; safe from many threads at once."""
 
-    def __init__(self, users: Users, *, region: str, clock: Clock, no_auth: bool) -> None:
-        """With `no_auth`, every request is the first user's, whatever signature it carries."""
+    def __init__(
+        self, users: Users, *, region: str, clock: Clock, no_auth: bool, domains: Sequence[str] = ("localhost",)
+    ) -> None:
+        """With `no_auth`, every request is the first user's, whatever signature it carries. domains: see addressing."""
         self._users = users
+        self._domains = domains
         self._everybody = next(iter(users)) if no_auth else None
         self._region = region
         self._clock = clock
@@ -85,22 +90,23 @@ class Authenticator:
             return Grant(self._everybody, *_payload(headers))
         authorization = headers.get("authorization")
         presigned = any(name in {"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"} for name, _ in parameters)
-        if authorization is not None and presigned:
+        version_2 = self._version_2(authorization, parameters)
+        if (authorization is not None) + presigned + (version_2 is not None and version_2.expires is not None) > 1:
             raise service_error("InvalidArgument", "Only one authentication mechanism is allowed in a request.")
+        if version_2 is not None:
+            return self._grant_version_2(request, parameters, version_2)
         if authorization is not None:
             claim = self._claim_of_header(authorization, headers, request.query)
         elif presigned:
             claim = self._claim_of_query(parameters, headers, request.query)
         else:
-            _refuse_version_2(parameters)
             payload_sha256, form = _payload(headers)
             if form not in {"", UNSIGNED_TRAILER}:
                 raise service_error("InvalidRequest", "The chunks of the body are signed, but the request is not.")
             # What everybody may do is for access.py to say.
             return Grant(None, payload_sha256, form)
         user = self._verify(request, parameters, claim)
-        if "x-amz-security-token" in headers or any(name == "X-Amz-Security-Token" for name, _ in parameters):
-            raise service_error("InvalidToken", "The keys of this server are used without a session token.")
+        _refuse_token(headers, parameters)
         payload_sha256, form = _payload(headers)
         signer = None if form in {"", UNSIGNED_TRAILER} else self._chunk_signer(user, claim)
         return Grant(user, payload_sha256, form, signer)
@@ -114,7 +120,7 @@ class Authenticator:
 
     def _claim_of_header(self, header: str, headers: Mapping[str, str], query: str) -> _Claim:
         if not header.startswith(sigv4.ALGORITHM):
-            if header.startswith("AWS"):
+            if header.startswith("AWS4-"):
                 raise _unsupported_mechanism()
             raise service_error("InvalidArgument", "Unsupported Authorization Type")
         try:
@@ -128,6 +134,10 @@ class Authenticator:
             raise service_error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
         date, moment = _signing_time(headers)
         self._check_scope("AuthorizationHeaderMalformed", authorization, date)
+        self._check_skew(date, moment)
+        return _Claim(authorization, date, (payload_hash,), query)
+
+    def _check_skew(self, date: str, moment: float) -> None:
         now = self._clock.now()
         if abs(now - moment) > SKEW_SECONDS:
             raise service_error(
@@ -139,7 +149,6 @@ class Authenticator:
                     "MaxAllowedSkewMilliseconds": str(SKEW_SECONDS * 1000),
                 },
             )
-        return _Claim(authorization, date, (payload_hash,), query)
 
     def _claim_of_query(self, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str], query: str) -> _Claim:
         given = {
@@ -203,13 +212,7 @@ class Authenticator:
 
     def _verify(self, request: Request, parameters: Sequence[tuple[str, str]], claim: _Claim) -> User:
         authorization = claim.authorization
-        user = self._users.with_key(authorization.access_key_id)
-        if user is None:
-            raise service_error(
-                "InvalidAccessKeyId",
-                "The AWS Access Key Id you provided does not exist in our records.",
-                details={"AWSAccessKeyId": authorization.access_key_id},
-            )
+        user = self.user_of(authorization.access_key_id)
         headers = _signed_headers(request, authorization.signed_headers)
         scope = sigv4.credential_scope(authorization.date8, authorization.region, authorization.service)
         key = self._signing_key(user, authorization.date8)
@@ -234,6 +237,72 @@ class Authenticator:
                 "CanonicalRequest": canonical,
             },
         )
+
+    def user_of(self, access_key_id: str) -> User:
+        """Who signs with this key; InvalidCredentials (InvalidAccessKeyId) where nobody does."""
+        user = self._users.with_key(access_key_id)
+        if user is None:
+            raise service_error(
+                "InvalidAccessKeyId",
+                "The AWS Access Key Id you provided does not exist in our records.",
+                details={"AWSAccessKeyId": access_key_id},
+            )
+        return user
+
+    def _version_2(self, header: str | None, parameters: Sequence[tuple[str, str]]) -> sigv2.Authorization | None:
+        """What a request says about a signature of version 2, None where it has none."""
+        try:
+            in_query = sigv2.parse_query(parameters)
+        except ValueError as error:
+            raise service_error("AccessDenied", f"Query-string authentication version 2: {error}.") from error
+        if in_query is not None or header is None or not header.startswith("AWS "):
+            return in_query
+        try:
+            return sigv2.parse_authorization(header)
+        except ValueError as error:
+            raise service_error(
+                "InvalidArgument", 'AWS authorization header is invalid.  Expected "AWS AccessKeyId:signature"'
+            ) from error
+
+    def _grant_version_2(
+        self, request: Request, parameters: Sequence[tuple[str, str]], claim: sigv2.Authorization
+    ) -> Grant:
+        headers = request.headers
+        if claim.expires is None:
+            self._check_skew(*_time_of_version_2(headers))
+        elif int(claim.expires) < self._clock.now():
+            raise service_error(
+                "AccessDenied",
+                "Request has expired",
+                details={"Expires": claim.expires, "ServerTime": iso8601(self._clock.now())},
+            )
+        user = self.user_of(claim.access_key_id)
+        bucket = bucket_of_host(headers.get("host") or request.origin.partition("://")[2], self._domains)
+        path = f"/{bucket}{request.path}" if bucket else request.path
+        # botocore signs a bucket with a slash behind it, and leaves it out when it sends the bucket in the path.
+        texts = [
+            sigv2.string_to_sign(request.method, each, parameters, headers, expires=claim.expires)
+            for each in ([path, f"{path}/"] if path.count("/") == 1 and path != "/" else [path])
+        ]
+        signatures = [sigv2.signature(user.secret_access_key, text).encode() for text in texts]
+        if not any([hmac.compare_digest(each, claim.signature.encode()) for each in signatures]):
+            raise service_error(
+                "SignatureDoesNotMatch",
+                "The request signature we calculated does not match the signature you provided. "
+                "Check your key and signing method.",
+                details={
+                    "AWSAccessKeyId": user.access_key_id,
+                    "StringToSign": texts[0],
+                    "SignatureProvided": claim.signature,
+                },
+            )
+        _refuse_token(headers, parameters)
+        payload_sha256, form = _payload(headers)
+        if form not in {"", UNSIGNED_TRAILER}:
+            raise service_error(
+                "InvalidRequest", "The chunks of the body are signed with version 4, but not the request."
+            )
+        return Grant(user, payload_sha256, form)
 
     def _signing_key(self, user: User, date8: str) -> bytes:
         known = (user.access_key_id, date8)
@@ -314,9 +383,24 @@ def _payload(headers: Mapping[str, str]) -> tuple[str | None, str]:
     )
 
 
-def _refuse_version_2(parameters: Sequence[tuple[str, str]]) -> None:
-    if any(name == "AWSAccessKeyId" for name, _ in parameters):
-        raise _unsupported_mechanism()
+def _time_of_version_2(headers: Mapping[str, str]) -> tuple[str, float]:
+    """The date that was signed, with its time: x-amz-date, or the date header in its place."""
+    text = headers.get("x-amz-date", headers.get("date", ""))
+    try:
+        moment = parse_http_date(text).timestamp()
+    except (ValueError, OverflowError):
+        try:
+            moment = parse_amz_date(text)
+        except ValueError:
+            moment = -1
+    if moment < 0:
+        raise service_error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
+    return text, moment
+
+
+def _refuse_token(headers: Mapping[str, str], parameters: Sequence[tuple[str, str]]) -> None:
+    if "x-amz-security-token" in headers or any(name.lower() == "x-amz-security-token" for name, _ in parameters):
+        raise service_error("InvalidToken", "The keys of this server are used without a session token.")
 
 
 def _unsupported_mechanism() -> ServiceError:

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 class Store:
     """What all requests of one app share."""
 
-    __slots__ = ("backend", "clock", "region", "users")
+    __slots__ = ("backend", "clock", "kms_key_ids", "region", "users")
 
-    def __init__(self, backend: Backend, clock: Clock, region: str, users: Users) -> None:
+    def __init__(
+        self, backend: Backend, clock: Clock, region: str, users: Users, kms_key_ids: frozenset[str] | None
+    ) -> None:
         self.backend = backend
         self.users = users
         self.clock = clock
         self.region = region
+        self.kms_key_ids = kms_key_ids
 
 
 class Call:
@@ -33,7 +36,7 @@ class Call:
     bucket, key: exact, "" where the request names none. query: decoded, of a repeated name the first value.
     headers: as they were sent, lower-case names. owner: the canonical id that owns what this request makes: of who asks,
     "" for everybody, unless authorization found that it is the bucket's owner. documents: what a new object is to have
-    from the headers: its access control list, its tags.
+    from the headers: its access control list, its tags. kms_key_ids: None where every name is a key's.
     """
 
     __slots__ = (
@@ -45,6 +48,7 @@ class Call:
         "grant",
         "headers",
         "key",
+        "kms_key_ids",
         "owner",
         "query",
         "region",
@@ -61,6 +65,7 @@ class Call:
         self.backend = store.backend
         self.clock = store.clock
         self.region = store.region
+        self.kms_key_ids = store.kms_key_ids
         self.users = store.users
         self.request = request
         self.headers: Mapping[str, str] = request.headers

@@ -282,6 +282,13 @@ def editable(backend: Backend) -> Editable:
     return backend
 
 
+def versioned(backend: Backend) -> Versioned:
+    """The store, which must be able to keep versions; NotImplementedByStore otherwise."""
+    if not isinstance(backend, Versioned):
+        raise service_error("NotImplemented", "This store keeps no versions.")
+    return backend
+
+
 def deleted_error(bucket: str, marker: StoredObject, *, named: bool) -> ServiceError:
     """What reading a delete marker raises: NoSuchKey where it is the current version, 405 where its id was `named`.
 

@@ -15,9 +15,11 @@ from s3func.server.attributes import refuse_unimplemented
 from s3func.server.call import Call
 from s3func.server.handlers.acl import creation_acl
 from s3func.server.handlers.policy import check_enforceable, ownership_document
+from s3func.server.object_lock import ENABLED, OBJECT_LOCK
 from s3func.server.payload import Payload
-from s3func.server.powers import editable
+from s3func.server.powers import editable, versioned
 from s3func.wire import s3xml
+from s3func.wire.s3xml_config import ObjectLockConfiguration, render_object_lock
 
 CONFIGURATION_BYTES_MAX = 64 * 1024
 MAX_BUCKETS = 10_000
@@ -68,12 +70,16 @@ def create_bucket(call: Call) -> Response:
         documents[OWNERSHIP] = ownership_document(ownership)
         if ownership == "BucketOwnerEnforced":
             check_enforceable(BucketAccess(call.bucket, call.owner, None if acl is None else read_grants(acl)))
+    if call.headers.get(ENABLED, "").lower() == "true":
+        documents[OBJECT_LOCK] = render_object_lock(ObjectLockConfiguration()).decode()
     if not documents:
         _create(call)
         return Response(200, {"location": f"/{call.bucket}"})
     store = editable(call.backend)
     if _create(call):
         # Killed in between, the bucket is there and private: nobody gets in who should not.
+        if OBJECT_LOCK in documents:
+            versioned(call.backend).set_versioning(call.bucket, "Enabled")
         store.edit_bucket(call.bucket, documents)
     return Response(200, {"location": f"/{call.bucket}"})
 

@@ -15,12 +15,14 @@ from s3func.server.backend import ObjectAttributes, StoredObject, check_bucket_n
 from s3func.server.call import Call
 from s3func.server.checksums import FULL_OBJECT, checksum_type, requested_algorithm
 from s3func.server.conditions import check_copy_source, write_guard
+from s3func.server.creation import object_documents
+from s3func.server.encryption import HEADER, SOURCE_CUSTOMER, check_readable, encryption_headers
 from s3func.server.handlers.objects import PUT_BYTES_MAX
 from s3func.wire import checksum, s3xml
 from s3func.wire.encoding import decode_component
 
 # What makes a copy of an object onto itself a change, and so legal.
-_CHANGES = ("x-amz-storage-class", "x-amz-website-redirect-location")
+_CHANGES = ("x-amz-storage-class", "x-amz-website-redirect-location", HEADER)
 
 
 class Source(NamedTuple):
@@ -37,7 +39,7 @@ def copy_object(call: Call) -> Response:
     source = parse_copy_source(call.headers["x-amz-copy-source"])
     replace = _replaces_metadata(call)
     if (source.bucket, source.key, source.version_id) == (call.bucket, call.key, None) and not (
-        replace or any(name in call.headers for name in _CHANGES)
+        replace or any(name.startswith(_CHANGES) for name in call.headers)
     ):
         raise service_error(
             "InvalidRequest",
@@ -49,6 +51,7 @@ def copy_object(call: Call) -> Response:
     with call.backend.begin_copy(
         source.bucket, source.key, call.bucket, call.key, source_version_id=source.version_id
     ) as copy:
+        check_readable(call.headers, copy.source.documents, SOURCE_CUSTOMER)
         check_copy_source(call.headers, copy.source)
         if copy.source.size > PUT_BYTES_MAX:
             raise service_error(
@@ -60,6 +63,7 @@ def copy_object(call: Call) -> Response:
         stored = copy.commit(attributes, guard)
         source_version = copy.source.version_id
     headers = {"content-type": "application/xml"}
+    headers |= encryption_headers(call.headers, stored.documents, written=True)
     if stored.version_id is not None:
         headers["x-amz-version-id"] = stored.version_id
     if source_version is not None:
@@ -93,7 +97,7 @@ def _documents(call: Call, source: StoredObject) -> dict[str, str]:
     directive = call.headers.get("x-amz-tagging-directive", "COPY").upper()
     if directive not in {"COPY", "REPLACE"}:
         raise service_error("InvalidArgument", "Unknown tagging directive.")
-    documents = dict(call.documents)
+    documents = object_documents(call, call.headers)
     if directive == "COPY":
         documents.pop(TAGGING, None)
         if TAGGING in source.documents:

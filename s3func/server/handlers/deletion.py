@@ -8,6 +8,7 @@ from s3func.server.addressing import check_key_text
 from s3func.server.backend import Deleted, Deletion
 from s3func.server.call import Call
 from s3func.server.conditions import DeletePrecondition
+from s3func.server.object_lock import deletion_guard
 from s3func.server.payload import Payload
 from s3func.wire import s3xml
 
@@ -32,7 +33,7 @@ def delete_objects(call: Call) -> Response:
         except ServiceError as error:
             refused[number] = error
         else:
-            guard = _guard(request.conditions.get(number), version_id)
+            guard = deletion_guard(call, key, version_id, _guard(request.conditions.get(number), version_id))
             deletions.append(Deletion(key, version_id, guard, call.owner))
     results = iter(call.backend.delete_objects(call.bucket, deletions))
     deleted: list[s3xml.DeletedObject] = []

@@ -21,6 +21,8 @@ from s3func.server.checksums import (
     requested_checksum,
 )
 from s3func.server.conditions import Extent, check_copy_source, copied_extent, part_number, write_guard
+from s3func.server.creation import completed_documents, upload_documents
+from s3func.server.encryption import SOURCE_CUSTOMER, check_part, check_readable, encryption_headers
 from s3func.server.handlers.copying import parse_copy_source
 from s3func.server.handlers.objects import PUT_BYTES_MAX, written_headers
 from s3func.server.payload import Payload, declared_checksum
@@ -42,8 +44,8 @@ def create_multipart_upload(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html."""
     refuse_unimplemented(call.headers)
     wanted = requested_checksum(call.headers)
-    attributes = attributes_of(call.headers, call.owner, call.documents)
-    headers = dict(_XML)
+    attributes = attributes_of(call.headers, call.owner, upload_documents(call, call.headers))
+    headers = {**_XML, **encryption_headers(call.headers, attributes.documents, written=True)}
     if wanted is not None:
         attributes = replace(attributes, documents={**attributes.documents, CHECKSUM_DOCUMENT: str(wanted)})
         headers["x-amz-checksum-algorithm"] = wanted.algorithm.upper()
@@ -59,7 +61,9 @@ def upload_part(call: Call) -> Response:
     number = part_number(call.query["partNumber"])
     payload = Payload(call)
     backend = multipart(call)
-    wanted = upload_checksum(backend.get_upload(call.bucket, call.key, call.query["uploadId"]))
+    upload = backend.get_upload(call.bucket, call.key, call.query["uploadId"])
+    check_part(call.headers, upload.attributes.documents)
+    wanted = upload_checksum(upload)
     check_part_algorithm(wanted, payload.algorithm)
     if wanted is not None and not payload.algorithm:
         payload.compute(wanted.algorithm)
@@ -67,7 +71,8 @@ def upload_part(call: Call) -> Response:
         payload.pour(writer.write, PUT_BYTES_MAX)
         payload.check_md5(writer.md5)
         part = writer.commit(payload.checksums)
-    return Response(200, {"etag": f'"{part.etag}"', **_part_checksums(part)})
+    headers = encryption_headers(call.headers, upload.attributes.documents)
+    return Response(200, {"etag": f'"{part.etag}"', **_part_checksums(part), **headers})
 
 
 def upload_part_copy(call: Call) -> Response:
@@ -76,8 +81,11 @@ def upload_part_copy(call: Call) -> Response:
     number = part_number(call.query["partNumber"])
     source = parse_copy_source(call.headers["x-amz-copy-source"])
     backend = multipart(call)
-    wanted = upload_checksum(backend.get_upload(call.bucket, call.key, call.query["uploadId"]))
+    upload = backend.get_upload(call.bucket, call.key, call.query["uploadId"])
+    check_part(call.headers, upload.attributes.documents)
+    wanted = upload_checksum(upload)
     with call.backend.open_object(source.bucket, source.key, source.version_id) as reader:
+        check_readable(call.headers, reader.stored.documents, SOURCE_CUSTOMER)
         check_copy_source(call.headers, reader.stored)
         extent = copied_extent(call.headers.get("x-amz-copy-source-range"), reader.stored.size)
         if extent.size > PUT_BYTES_MAX:
@@ -87,7 +95,7 @@ def upload_part_copy(call: Call) -> Response:
         with backend.begin_part(call.bucket, call.key, call.query["uploadId"], number) as writer:
             part = writer.commit(_pour(reader, extent, writer, wanted))
         source_version = reader.stored.version_id
-    headers = dict(_XML)
+    headers = {**_XML, **encryption_headers(call.headers, upload.attributes.documents)}
     if source_version is not None:
         headers["x-amz-copy-source-version-id"] = source_version
     modified = datetime.fromtimestamp(part.last_modified, UTC)
@@ -104,10 +112,12 @@ def complete_multipart_upload(call: Call) -> Response:
     parts = [(part.part_number, part.etag) for part in named]
     with multipart(call).begin_complete(call.bucket, call.key, call.query["uploadId"], parts) as completion:
         attributes = completion.upload.attributes
+        check_part(call.headers, attributes.documents)
         if completion.completed is None:
             _check_sizes(call.headers, completion.parts)
             _check_named_checksums(named, completion.parts)
             attributes = _completed_attributes(call.headers, completion)
+            attributes = replace(attributes, documents=completed_documents(call, attributes.documents))
         stored = completion.commit(attributes, guard)
     return _completed(call, stored)
 
@@ -201,7 +211,7 @@ def _completed_attributes(headers: Mapping[str, str], completion: Completion) ->
 
 
 def _completed(call: Call, stored: StoredObject) -> Response:
-    headers = {**_XML, **written_headers(stored)}
+    headers = {**_XML, **written_headers(stored), **encryption_headers(call.headers, stored.documents, written=True)}
     for name in ("etag", *checksum_headers(stored.checksums)):
         del headers[name]
     result = s3xml_multipart.CompletedUpload(

@@ -26,6 +26,9 @@ from s3func.server.conditions import (
     requested_part,
     write_guard,
 )
+from s3func.server.creation import object_documents
+from s3func.server.encryption import check_readable, encryption_headers
+from s3func.server.object_lock import deletion_guard, lock_headers
 from s3func.server.payload import Payload
 
 PUT_BYTES_MAX = 5 * 1024**3
@@ -39,7 +42,7 @@ def put_object(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html."""
     refuse_unimplemented(call.headers)
     payload = Payload(call)
-    attributes = attributes_of(call.headers, call.owner, call.documents)
+    attributes = attributes_of(call.headers, call.owner, object_documents(call, call.headers))
     guard = write_guard(call.headers)
     if guard is not None:
         _foresee(call, guard)
@@ -47,7 +50,7 @@ def put_object(call: Call) -> Response:
         payload.pour(writer.write, PUT_BYTES_MAX)
         payload.check_md5(writer.md5)
         stored = writer.commit(replace(attributes, checksums=payload.checksums), guard)
-    return Response(200, written_headers(stored))
+    return Response(200, written_headers(stored) | encryption_headers(call.headers, stored.documents, written=True))
 
 
 def get_object(call: Call) -> Response:
@@ -83,7 +86,7 @@ def delete_object(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html."""
     refuse_unimplemented(call.headers, *DELETE_CONDITIONS)
     version = version_id(call)
-    guard = delete_guard(call.headers, version)
+    guard = deletion_guard(call, call.key, version, delete_guard(call.headers, version))
     deleted = call.backend.delete_object(call.bucket, call.key, version, guard, call.owner)
     headers = {}
     if deleted.version_id is not None:
@@ -153,6 +156,8 @@ def _describe(
     call: Call, stored: StoredObject, parts: Sequence[Part], overrides: dict[str, str]
 ) -> tuple[Response, Extent]:
     """The answer to GET and HEAD but for the body, and which part of the body belongs to it."""
+    if "partNumber" not in call.query:
+        check_readable(call.headers, stored.documents)
     unmodified = is_unmodified(call.headers, stored)
     whole = Extent(0, stored.size)
     with_checksums = call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
@@ -160,6 +165,8 @@ def _describe(
     extent = None
     if "partNumber" in call.query:
         extent, part = requested_part(call.query["partNumber"], call.headers, stored, parts)
+        # That there is no such part is said before the key is asked for, as Ceph does.
+        check_readable(call.headers, stored.documents)
         if part is not None:
             of_part = {"x-amz-mp-parts-count": str(len(parts))}
             if with_checksums:
@@ -168,6 +175,7 @@ def _describe(
     elif not unmodified:
         extent = requested_extent(call.headers, stored)
     headers = object_headers(stored, with_checksums=with_checksums and extent in {None, whole}) | of_part | overrides
+    headers |= encryption_headers(call.headers, stored.documents) | lock_headers(stored)
     if unmodified:
         return Response(304, {name: headers[name] for name in _KEPT_IN_304 if name in headers}), Extent(0, 0)
     if extent is None:

@@ -11,6 +11,7 @@ from s3func.server.attributes import refuse_unimplemented
 from s3func.server.backend import Part, StoredObject
 from s3func.server.call import Call
 from s3func.server.checksums import checksum_type
+from s3func.server.encryption import check_readable
 from s3func.server.handlers.listing import encoding_type, number_parameter, page_size
 from s3func.server.handlers.multipart import multipart, upload_checksum
 from s3func.server.handlers.objects import version_id
@@ -93,6 +94,7 @@ def get_object_attributes(call: Call) -> Response:
     wanted = _wanted_attributes(call)
     with call.backend.open_object(call.bucket, call.key, version_id(call)) as reader:
         stored, parts = reader.stored, reader.parts
+    check_readable(call.headers, stored.documents)
     headers = {**_XML, "last-modified": http_date(stored.last_modified)}
     if stored.version_id is not None:
         headers["x-amz-version-id"] = stored.version_id

@@ -10,8 +10,9 @@ from s3func.models import ListPage, ObjectEntry
 from s3func.server.call import Call
 from s3func.server.handlers.buckets import CONFIGURATION_BYTES_MAX
 from s3func.server.handlers.listing import encoding_type, invalid_argument, object_entry, page_size
+from s3func.server.object_lock import check_versioning
 from s3func.server.payload import Payload
-from s3func.server.powers import Versioned, VersionRow, VersionSlice
+from s3func.server.powers import Versioned, VersionRow, VersionSlice, versioned
 from s3func.wire import s3xml, s3xml_config
 
 _XML = {"content-type": "application/xml"}
@@ -23,10 +24,9 @@ def put_bucket_versioning(call: Call) -> Response:
     document = s3xml_config.parse_versioning_request(Payload(call).read(CONFIGURATION_BYTES_MAX))
     if document.mfa_delete == "Enabled" or "x-amz-mfa" in call.headers:
         raise service_error("NotImplemented", "MFA delete is not implemented.")
-    if not isinstance(call.backend, Versioned):
-        raise service_error("NotImplemented", "This store keeps no versions.")
     status: Literal["Enabled", "Suspended"] = "Enabled" if document.status == "Enabled" else "Suspended"
-    call.backend.set_versioning(call.bucket, status)
+    guard = check_versioning if status == "Suspended" else None
+    versioned(call.backend).set_versioning(call.bucket, status, guard)
     return Response(200, {})
 
 
