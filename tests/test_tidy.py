@@ -62,6 +62,7 @@ DOORS = {
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem.py",),
     "awscrt": ("wire/checksum.py",),
+    "isal": ("wire/checksum.py",),
     "crc32c": ("wire/checksum.py",),
     "google_crc32c": ("wire/checksum.py",),
 }

@@ -1,7 +1,7 @@
 """The checksums of S3: CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256 and MD5 behind one small interface.
 
 Rule 1: a digest is the checksum's bytes, big-endian, and travels as their base64.
-Rule 2: every algorithm works without any other package; awscrt, google-crc32c and crc32c only make it faster.
+Rule 2: every algorithm works without any other package; isal, awscrt, google-crc32c and crc32c only make it faster.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
 
@@ -22,6 +22,8 @@ Buffer = bytes | bytearray | memoryview
 ALGORITHMS = ("crc32", "crc32c", "crc64nvme", "sha1", "sha256", "md5")
 """Lower-case names, as `hasher` takes them."""
 
+_ACCELERATED = 64 * 1024
+"""Bytes from which isal is looked for: 34 GiB/s in place of 6.7, for an import that a small body does not pay back."""
 _THREADED = 4 * 1024 * 1024
 """Bytes from which two threads pay: 4 MiB at 11.3 GiB/s in place of 6.8, 64 MiB at 10.5 in place of 6.8 (two cores)."""
 
@@ -65,9 +67,15 @@ def encode(digest: bytes) -> str:
 
 
 def crc32_of(buffer: Buffer, value: int = 0) -> int:
-    """The CRC32 of a buffer, going on from `value`; a large one is shared by two threads (zlib lets go of the GIL)."""
-    if len(buffer) < _THREADED:
+    """The CRC32 of a buffer, going on from `value`.
+
+    A large one is computed by isal where that is installed, else shared by two threads (zlib lets go of the GIL).
+    """
+    if len(buffer) < _ACCELERATED:
         return zlib.crc32(buffer, value)
+    function = _crc32()
+    if function is not zlib.crc32 or len(buffer) < _THREADED:
+        return function(buffer, value)
     view = memoryview(buffer).cast("B")
     half = len(view) // 2
     first = 0
@@ -198,6 +206,16 @@ _CRC32C = _Polynomial(_RINGS["crc32c"].polynomial, 5685, (1362, 426, 0))
 _CRC64NVME = _Polynomial(_RINGS["crc64nvme"].polynomial, 2381, (900, 260, 59, 49, 42, 37, 28, 18, 8, 2, 0))
 _FOLDED = 128 * 1024
 """Bytes folded as one number: few enough to stay in the cache, many enough to make the bytewise rest not count."""
+
+
+@cache
+def _crc32() -> _Crc:
+    """The fastest CRC32 that is installed."""
+    try:
+        function: _Crc = import_module("isal.isal_zlib").crc32
+    except (ImportError, AttributeError):
+        return zlib.crc32
+    return function
 
 
 @cache

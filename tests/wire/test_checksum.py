@@ -22,7 +22,7 @@ from s3func.wire.checksum import ALGORITHMS, crc32_combine, crc32_of, encode, ha
 from tests.shared_data import load_vectors, shared_vectors
 
 DIGESTS = load_vectors("checksums.json")["digests"]
-ACCELERATORS = ("awscrt", "awscrt.checksums", "crc32c", "google_crc32c")
+ACCELERATORS = ("isal", "isal.isal_zlib", "awscrt", "awscrt.checksums", "crc32c", "google_crc32c")
 POLYNOMIALS = [(checksum._CRC32C, 32), (checksum._CRC64NVME, 64)]
 
 
@@ -36,11 +36,12 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def fresh_choice() -> Iterator[None]:
     """Let the fastest implementation be chosen anew, now and after the test."""
-    checksum._crc32c.cache_clear()
-    checksum._crc64nvme.cache_clear()
+    choices = (checksum._crc32, checksum._crc32c, checksum._crc64nvme)
+    for choice in choices:
+        choice.cache_clear()
     yield
-    checksum._crc32c.cache_clear()
-    checksum._crc64nvme.cache_clear()
+    for choice in choices:
+        choice.cache_clear()
 
 
 def digest_of(algorithm: str, data: bytes) -> bytes:
@@ -279,3 +280,14 @@ def test_an_optional_package_is_used_for_crc64nvme(monkeypatch: pytest.MonkeyPat
     vars(modules["awscrt.checksums"])["crc64nvme"] = crc64nvme
     assert "ae8b14860a799888" == digest_of("crc64nvme", b"123456789").hex()
     assert 1 == len(calls)
+
+
+@pytest.mark.parametrize(
+    "length", [0, 1, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 4 * 1024 * 1024, 5 * 1024 * 1024 + 3]
+)
+def test_isal_computes_what_zlib_computes(length: int) -> None:
+    """On either side of the size from which it is used, in one piece and continued."""
+    pytest.importorskip("isal")
+    data = os.urandom(length)
+    assert zlib.crc32(data) == crc32_of(data)
+    assert zlib.crc32(data, 12345) == crc32_of(memoryview(data), 12345)
