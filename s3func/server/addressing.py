@@ -18,11 +18,16 @@ _ADDRESS = re.compile(r"[0-9.]+|\[.*\]|.*:.*:.*")
 
 
 class Target(NamedTuple):
-    """What a request is about: scope is "service", "bucket" or "object"."""
+    """What a request is about: scope is "service", "bucket" or "object".
+
+    tenant: whose bucket it has to be, where the request says so ("tenant:bucket" in the path, as Ceph has it); "" is
+    that of users without a tenant, None is anybody's.
+    """
 
     scope: str
     bucket: str = ""
     key: str = ""
+    tenant: str | None = None
 
 
 def parse_query(query: str) -> list[tuple[str, str]]:
@@ -52,11 +57,12 @@ def parse_target(path: str, host: str, domains: Sequence[str]) -> Target:
         bucket, key = decode_component(bucket), decode_component(key)
     except ValueError:
         raise _invalid_uri() from None
-    check_bucket_name(bucket)
+    tenant, colon, name = bucket.rpartition(":")
+    check_bucket_name(name)
     if not key:
-        return Target("bucket", bucket)
+        return Target("bucket", name, tenant=tenant if colon else None)
     check_key_text(key)
-    return Target("object", bucket, key)
+    return Target("object", name, key, tenant if colon else None)
 
 
 def bucket_of_host(host: str, domains: Sequence[str]) -> str:

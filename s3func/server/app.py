@@ -145,7 +145,7 @@ class S3App:
         query = dict(reversed(parameters))
         call = Call(self._store, request, grant, target.bucket, target.key, query)
         route = route_of(request.method, target.scope, parameters, request.headers)
-        call.access = authorize(call, route, is_open=self._is_open)
+        call.access = authorize(call, route, target.tenant, is_open=self._is_open)
         return handler(call)
 
     def _http_date(self) -> str:

@@ -184,7 +184,7 @@ class Authenticator:
 
     def _check_lifetime(self, moment: float, expires: str) -> None:
         if re.fullmatch(r"[0-9]{1,7}", expires, re.ASCII) is None or not 1 <= int(expires) <= sigv4.EXPIRES_MAX_SECONDS:
-            raise _query_error(f"X-Amz-Expires must be a number from 1 to {sigv4.EXPIRES_MAX_SECONDS}.")
+            raise _query_error(f"X-Amz-Expires must be a number from 1 to {sigv4.EXPIRES_MAX_SECONDS}.", status=403)
         now = self._clock.now()
         if moment - now > SKEW_SECONDS:
             raise service_error("AccessDenied", "Request is not valid yet.", details={"ServerTime": iso8601(now)})
@@ -410,5 +410,5 @@ def _unsupported_mechanism() -> ServiceError:
     )
 
 
-def _query_error(message: str) -> ServiceError:
-    return service_error("AuthorizationQueryParametersError", message)
+def _query_error(message: str, status: int = 400) -> ServiceError:
+    return service_error("AuthorizationQueryParametersError", message, status=status)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from s3func.errors import AccessDenied, NotFound, ServiceError
+from s3func.errors import AccessDenied, NoSuchBucket, NotFound, ServiceError, service_error
 from s3func.server.access import (
     ACL,
     TAGGING,
@@ -157,6 +157,7 @@ class Authorization:
         self._is_open = is_open
         self._info: BucketInfo | None = None
         self._bucket: BucketAccess | None = None
+        self._seen: tuple[BucketInfo, str, StoredObject] | None = None
 
     @property
     def info(self) -> BucketInfo:
@@ -198,6 +199,18 @@ class Authorization:
             stored = self._look(info, key, version_id)
         if not self._allows(info, action, key, stored, tags):
             raise denied(info.name, key)
+        if stored is not None:
+            self._seen = info, action, stored
+
+    def confirm(self, stored: StoredObject) -> None:
+        """Ask once more about an object that was opened, if it is not the one that was asked about.
+
+        Between the question and the opening it may have been replaced by one that is nobody else's business.
+        """
+        if self._seen is not None and self._seen[2] != stored:
+            info, action, _ = self._seen
+            if not self._allows(info, action, stored.key, stored, None):
+                raise denied(info.name, stored.key)
 
     def begin_object(self, key: str) -> None:
         """Demand that an object may be written, and set the owner and the documents (list, tags) that it is to have."""
@@ -281,8 +294,10 @@ class Authorization:
         return context
 
 
-def authorize(call: Call, route: Route, *, is_open: bool) -> Authorization:
+def authorize(call: Call, route: Route, tenant: str | None, *, is_open: bool) -> Authorization:
     """Decide about a request before anything is done for it; the handler goes on asking what is returned.
+
+    tenant: whose bucket it has to be, None for anybody's.
 
     Raises AccessDenied, NoSuchBucket, and for who may know it what is wrong with the object.
     """
@@ -293,7 +308,13 @@ def authorize(call: Call, route: Route, *, is_open: bool) -> Authorization:
         # Anybody with a key may have buckets of its own.
         if call.grant.user is None:
             raise denied(call.bucket)
+        if tenant is not None:
+            raise service_error("InvalidBucketName", "The specified bucket is not valid.", bucket=call.bucket)
         return authorization
+    if tenant is not None:
+        owner = call.users.with_id(authorization.info.owner)
+        if tenant != ("" if owner is None else owner.tenant):
+            raise NoSuchBucket("The specified bucket does not exist.", bucket=call.bucket)
     if scope != "service":
         check_expected_owner(call.headers.get("x-amz-expected-bucket-owner"), authorization.info)
     if action == ASKS_ITSELF:

@@ -201,9 +201,9 @@ def test_a_presigned_url_works_for_its_life(caller: Caller) -> None:
 
 
 BAD_URLS: dict[str, tuple[dict[str, Any], tuple[int, str]]] = {
-    "no life": ({"expires": 0}, (400, "AuthorizationQueryParametersError")),
-    "a negative life": ({"expires": -1}, (400, "AuthorizationQueryParametersError")),
-    "more than a week": ({"expires": 604_801}, (400, "AuthorizationQueryParametersError")),
+    "no life": ({"expires": 0}, (403, "AuthorizationQueryParametersError")),
+    "a negative life": ({"expires": -1}, (403, "AuthorizationQueryParametersError")),
+    "more than a week": ({"expires": 604_801}, (403, "AuthorizationQueryParametersError")),
     "wrong region": ({"region": "eu-west-1"}, (400, "AuthorizationQueryParametersError")),
     "wrong secret": ({"secret": "wrong"}, (403, "SignatureDoesNotMatch")),
     "wrong host": ({"host": "elsewhere"}, (403, "SignatureDoesNotMatch")),

@@ -52,6 +52,7 @@ def copy_object(call: Call) -> Response:
         source.bucket, source.key, call.bucket, call.key, source_version_id=source.version_id
     ) as copy:
         check_readable(call.headers, copy.source.documents, SOURCE_CUSTOMER)
+        call.access.confirm(copy.source)
         check_copy_source(call.headers, copy.source)
         if copy.source.size > PUT_BYTES_MAX:
             raise service_error(

@@ -86,6 +86,7 @@ def upload_part_copy(call: Call) -> Response:
     wanted = upload_checksum(upload)
     with call.backend.open_object(source.bucket, source.key, source.version_id) as reader:
         check_readable(call.headers, reader.stored.documents, SOURCE_CUSTOMER)
+        call.access.confirm(reader.stored)
         check_copy_source(call.headers, reader.stored)
         extent = copied_extent(call.headers.get("x-amz-copy-source-range"), reader.stored.size)
         if extent.size > PUT_BYTES_MAX:

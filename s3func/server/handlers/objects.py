@@ -59,6 +59,7 @@ def get_object(call: Call) -> Response:
     overrides = _response_overrides(call)
     reader = call.backend.open_object(call.bucket, call.key, version_id(call))
     try:
+        call.access.confirm(reader.stored)
         response, extent = _describe(call, reader.stored, reader.parts, overrides)
         if extent.size <= BLOCK:
             response.body = reader.read_at(extent.start, extent.size) if extent.size else b""
