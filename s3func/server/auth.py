@@ -285,7 +285,7 @@ class Authenticator:
             for each in ([path, f"{path}/"] if path.count("/") == 1 and path != "/" else [path])
         ]
         signatures = [sigv2.signature(user.secret_access_key, text).encode() for text in texts]
-        if not any([hmac.compare_digest(each, claim.signature.encode()) for each in signatures]):
+        if not any(hmac.compare_digest(each, claim.signature.encode()) for each in signatures):
             raise service_error(
                 "SignatureDoesNotMatch",
                 "The request signature we calculated does not match the signature you provided. "

@@ -22,6 +22,7 @@ from s3func.server.handlers import (
     objectlock,
     objects,
     policy,
+    post,
     tagging,
     uploads,
     versions,
@@ -67,6 +68,7 @@ ROUTES: Mapping[tuple[str, str, str], Handler] = {
     ("PUT", "bucket", "versioning"): versions.put_bucket_versioning,
     ("GET", "bucket", "uploads"): uploads.list_multipart_uploads,
     ("POST", "bucket", "delete"): deletion.delete_objects,
+    ("POST", "bucket", ""): post.post_object,
     ("PUT", "object", ""): objects.put_object,
     ("PUT", "object", "x-amz-copy-source"): copying.copy_object,
     ("GET", "object", ""): objects.get_object,
@@ -133,8 +135,6 @@ def find_handler(method: str, scope: str, parameters: Sequence[tuple[str, str]],
         return handler
     if names:
         raise service_error("NotImplemented", f"{method} {scope} ?{'&'.join(names)} is not implemented.")
-    if method == "POST" and scope == "bucket":
-        raise service_error("NotImplemented", "Uploads from forms (POST) are not implemented.")
     raise method_not_allowed(method)
 
 
