@@ -344,6 +344,8 @@ def test_base64_in_lines_and_the_escaped_dollar() -> None:
     [
         ([], 10**12, None),
         ([["content-length-range", 0, 3]], 3, None),
+        ([["content-length-range", 0, 3]], 0, None),
+        ([], 0, None),
         ([["content-length-range", "0", "3"]], 3, None),
         ([["content-length-range", 0, 3]], 4, "EntityTooLarge"),
         ([["content-length-range", 0, 0]], 1, "EntityTooLarge"),

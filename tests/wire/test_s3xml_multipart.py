@@ -124,6 +124,12 @@ def test_completions_that_a_server_refuses(body: str, code: str) -> None:
     assert (code, 400) == (caught.value.code, caught.value.status)
 
 
+def test_the_largest_completion() -> None:
+    """Ten thousand parts are taken."""
+    parts = [CompletedPart(number, "x") for number in range(1, 10_001)]
+    assert parts == documents.parse_complete_multipart_upload(documents.render_complete_multipart_upload(parts))
+
+
 @pytest.mark.parametrize(
     "parts",
     [

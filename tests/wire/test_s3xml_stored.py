@@ -303,6 +303,10 @@ LOG = {"TargetBucket": "logs", "TargetPrefix": "log/"}
                 ],
             },
         ),
+        (
+            "WebsiteConfiguration",
+            {"IndexDocument": {"Suffix": "i"}, "RoutingRules": [{"Redirect": {"HostName": "h"}}] * 50},
+        ),
         ("NotificationConfiguration", {}),
         ("RequestPaymentConfiguration", {"Payer": "Requester"}),
         ("AccelerateConfiguration", {"Status": "Suspended"}),
