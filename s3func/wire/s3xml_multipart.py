@@ -279,7 +279,7 @@ def parse_copy_part(body: bytes) -> CopyPartResult:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
     """
-    # Ceph and Garage call it as UploadPartCopy does, some others as CopyObject does.
+    # The fields are the same, and a store may well use the same name for both.
     root = open_document(body, "CopyPartResult", "CopyObjectResult")
     return CopyPartResult(strip_quotes(demand(root, "ETag")), parse_time(root.value("LastModified")), checksums(root))
 
@@ -374,7 +374,7 @@ def parse_list_multipart_uploads(body: bytes) -> UploadsPage:
     if not demand_boolean(root, "IsTruncated"):
         return UploadsPage(uploads, prefixes)
     marker = demand(root, "NextKeyMarker")
-    # Ceph does not encode the marker. It is the last key or common prefix, which gives it away.
+    # A store may leave the marker unencoded, as Ceph does in listings: it is the last key or prefix, as it stands.
     if marker not in {*prefixes[-1:], *[upload.key for upload in uploads[-1:]]}:
         marker = decode(marker)
     return UploadsPage(uploads, prefixes, True, marker, root.value("NextUploadIdMarker") or None)

@@ -310,7 +310,7 @@ def uploads_document(content: str) -> bytes:
 
 
 def test_a_marker_that_a_store_did_not_encode() -> None:
-    """Ceph encodes keys but not the marker: it is the last key, not what decoding would make of it."""
+    """A marker that is the last key as it stands is that key, not what decoding would make of it."""
     body = uploads_document(
         "<EncodingType>url</EncodingType><IsTruncated>true</IsTruncated><NextKeyMarker>a+b</NextKeyMarker>"
         "<Upload><Key>a%2Bb</Key><UploadId>u</UploadId></Upload>"
