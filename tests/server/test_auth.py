@@ -115,7 +115,7 @@ def test_a_signed_header_must_be_sent(caller: Caller) -> None:
 
 AUTHORIZATIONS = {
     "nothing": (None, (403, "AccessDenied")),
-    "version 2": ("AWS AKIDEXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=", (400, "InvalidRequest")),
+    "version 2": ("AWS AKIDEXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=", (403, "SignatureDoesNotMatch")),
     "basic": ("Basic dGVzdDp0ZXN0", (400, "InvalidArgument")),
     "cut off": ("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/2026", (400, "AuthorizationHeaderMalformed")),
     "asymmetric": ("AWS4-ECDSA-P256-SHA256 Credential=x", (400, "InvalidRequest")),
@@ -257,12 +257,6 @@ def test_a_presigned_url_may_bind_the_body(caller: Caller, *, hash_in_canonical_
     assert 200 == send(caller.app, sent, query=query).status
     other = sent | {"x-amz-content-sha256": "UNSIGNED-PAYLOAD"}
     assert (403, "SignatureDoesNotMatch") == code(send(caller.app, other, b"another body", query=query))
-
-
-def test_a_presigned_url_of_version_2_is_refused(caller: Caller) -> None:
-    """A SigV2 URL is named for what it is."""
-    query = "AWSAccessKeyId=AKIDEXAMPLE&Expires=1893456000&Signature=abc"
-    assert (400, "InvalidRequest") == code(get(caller.app, query))
 
 
 def test_answers_tell_what_was_calculated_but_no_secret(caller: Caller) -> None:

@@ -14,7 +14,7 @@ from s3func.server.backend import ObjectAttributes, ObjectWriter, StoredObject
 from s3func.server.call import Call
 from s3func.server.checksums import bad_digest
 from s3func.server.creation import object_documents
-from s3func.server.encryption import encryption_headers
+from s3func.server.encryption import encryption_headers, object_encryption
 from s3func.server.forms import FormReader, Writer
 from s3func.server.handlers.objects import PUT_BYTES_MAX, written_headers
 from s3func.server.payload import Payload, declared_checksum
@@ -82,7 +82,8 @@ class _Upload:
         self._fields = fields = substitute_filename(sent, filename)
         if signature is not None:
             self._policy = parse_policy(sent["policy"])
-            check_form(self._policy, fields, bucket=call.bucket, now=call.clock.now())
+            sent_or_default = _bucket_default(call, self._policy) | fields
+            check_form(self._policy, sent_or_default, bucket=call.bucket, now=call.clock.now())
         check_key_text(fields["key"])
         self._headers = headers = _headers(fields)
         refuse_unimplemented(headers)
@@ -168,6 +169,13 @@ def _signer(call: Call, signature: FormSignature, fields: Mapping[str, str]) -> 
     if "x-amz-security-token" in fields:
         raise service_error("InvalidToken", "The keys of this server are used without a session token.")
     return user
+
+
+def _bucket_default(call: Call, policy: PostPolicy) -> dict[str, str]:
+    """The bucket's default encryption as fields, where the policy asks for it: the object will have it."""
+    kept = object_encryption({}, call.access.info.documents, call.kms_key_ids)
+    named = {condition.field for condition in policy.conditions}
+    return {name: value for name, value in encryption_headers({}, kept).items() if name in named}
 
 
 def _headers(fields: Mapping[str, str]) -> dict[str, str]:
