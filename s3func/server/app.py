@@ -164,7 +164,9 @@ def _users(access_key_id: str | None, secret_access_key: str | None, others: Ite
         if users:
             return Users(users)
         access_key_id = secret_access_key = "test"  # noqa: S105 -- the seed's documented default, for tests on loopback
-    for name, value in (("access_key_id", access_key_id), ("secret_access_key", secret_access_key)):
+    # What was given and is wrong is named before what is missing.
+    pair = {"access_key_id": access_key_id, "secret_access_key": secret_access_key}
+    for name, value in sorted(pair.items(), key=lambda item: item[1] is None):
         if not isinstance(value, str) or not value:
             raise ValueError(f"{name} must be a text that is not empty")
     assert access_key_id is not None
