@@ -60,7 +60,8 @@ def get_object(call: Call) -> Response:
     reader = call.backend.open_object(call.bucket, call.key, version_id(call))
     try:
         call.access.confirm(reader.stored)
-        response, extent = _describe(call, reader.stored, reader.parts, overrides)
+        parts = reader.parts if "partNumber" in call.query else ()
+        response, extent = _describe(call, reader.stored, parts, overrides)
         if extent.size <= BLOCK:
             response.body = reader.read_at(extent.start, extent.size) if extent.size else b""
             reader.close()
