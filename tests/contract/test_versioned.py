@@ -175,6 +175,7 @@ class TestEnabled:
         versioned.delete_object("bucket", "key", ids[3])
         assert body_of(30_000, 2) == get(versioned, "key")
         assert ids[2] == versioned.head_object("bucket", "key").version_id
+        assert [ids[2]] == [row.version_id for row in versioned.list_objects("bucket").rows]
         with pytest.raises(NoSuchVersion):
             versioned.head_object("bucket", "key", ids[3])
         versioned.delete_object("bucket", "key", ids[2])
