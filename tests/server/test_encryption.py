@@ -136,7 +136,7 @@ def test_the_default_of_a_bucket(caller: Caller) -> None:
     default(caller, {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "k"}})
     written = caller.put("a")
     assert ("aws:kms", "k") == (written.headers[SSE], written.headers[f"{SSE}-aws-kms-key-id"])
-    assert "AES256" == caller.put("b", **{SSE.replace("-", "_"): "AES256"}).headers[SSE]
+    assert "AES256" == caller.put("b", x_amz_server_side_encryption="AES256").headers[SSE]
     assert f"{SSE}-customer-algorithm" in caller("PUT", "/bkt/c", headers=customer(KEY)).headers
     assert 204 == caller("DELETE", "/bkt", "encryption=").status
     assert SSE not in caller.put("d").headers

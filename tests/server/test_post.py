@@ -166,6 +166,15 @@ def test_everybody_may_upload_into_an_open_bucket(caller: Caller) -> None:
     assert ["key"] == keys(caller)
 
 
+def test_a_server_that_trusts_everybody_asks_for_no_signature() -> None:
+    """Without authentication a form's signature counts for nothing, its conditions still do."""
+    app = S3App(no_auth=True)
+    app.backend.create_bucket("bkt")
+    assert 204 == post(app, form(signed(secret="other"))).status
+    assert (403, "AccessDenied") == code(post(app, form(signed(secret="other") | {"acl": "private"})))
+    app.close()
+
+
 def test_encryption_of_forms(caller: Caller) -> None:
     """Fields ask for encryption as headers do, and the answer says so."""
     answer = post(caller.app, form(signed(x_amz_server_side_encryption="AES256")))

@@ -78,7 +78,9 @@ class _Upload:
         call = self._call
         sent = form_fields(pairs)
         signature = parse_form_signature(sent)
-        user = call.grant.user if signature is None else _signer(call, signature, sent)
+        user = call.grant.user
+        if signature is not None and user is None:
+            user = _signer(call, signature, sent)
         self._fields = fields = substitute_filename(sent, filename)
         if signature is not None:
             self._policy = parse_policy(sent["policy"])
