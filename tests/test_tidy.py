@@ -55,6 +55,7 @@ DOORS = {
     "socket": ("transport/pool.py", "transport/connection.py", "server/listener.py"),
     "ssl": ("transport/pool.py", "server/listener.py"),
     "uvicorn": ("server/listener.py",),
+    "python_multipart": ("server/forms.py",),
     "asyncio": ("server/listener.py",),
     "sqlite3": ("server/backends/", "sync/"),
     "click": ("cli/",),

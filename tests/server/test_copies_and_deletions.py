@@ -263,13 +263,6 @@ def test_an_endless_configuration_is_given_up(caller: Caller) -> None:
     assert (400, "EntityTooLarge") == code(response)
 
 
-def test_a_bucket_with_promises_is_refused(caller: Caller) -> None:
-    """Object Lock cannot be had, so a bucket that asks for it is not made."""
-    response = caller("PUT", "/new-bucket", headers={"x-amz-bucket-object-lock-enabled": "true"})
-    assert (501, "NotImplemented") == code(response)
-    assert 404 == caller("HEAD", "/new-bucket").status
-
-
 def test_the_clock_of_the_app_is_the_one_it_is_given(caller: Caller) -> None:
     """The date header comes from the app's clock, by which clients correct theirs."""
     told = datetime.strptime(caller("HEAD", "/bkt").headers["date"], "%a, %d %b %Y %H:%M:%S GMT")
