@@ -216,18 +216,14 @@ def tagged(boto: Any) -> Iterator[Any]:
 
 
 def test_what_is_not_implemented_says_so(tagged: Any) -> None:
-    """The calls that overwrote or deleted objects in the seed's server are refused and touch nothing."""
+    """Calls that would be another operation without their sub-resource are refused and touch nothing."""
     about = {"Bucket": "bkt", "Key": "key"}
-    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
     calls: list[Callable[[], Any]] = [
-        lambda: tagged.put_object_tagging(**about, Tagging=tags),
-        lambda: tagged.delete_object_tagging(**about),
-        lambda: tagged.put_object_acl(**about, ACL="private"),
-        lambda: tagged.create_multipart_upload(**about),
-        lambda: tagged.abort_multipart_upload(**about, UploadId="x"),
-        lambda: tagged.delete_bucket_policy(Bucket="bkt"),
-        lambda: tagged.put_bucket_versioning(Bucket="bkt", VersioningConfiguration={"Status": "Enabled"}),
-        lambda: tagged.get_object_attributes(**about, ObjectAttributes=["ETag"]),
+        lambda: tagged.get_object_torrent(**about),
+        lambda: tagged.restore_object(**about, RestoreRequest={"Days": 1}),
+        lambda: tagged.rename_object(**about, RenameSource="bkt/other"),
+        lambda: tagged.put_object(**about, WriteOffsetBytes=0),
+        lambda: tagged.delete_bucket_metadata_table_configuration(Bucket="bkt"),
     ]
     for call in calls:
         with pytest.raises(ClientError) as error:
