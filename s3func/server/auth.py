@@ -322,7 +322,7 @@ def _signing_time(headers: Mapping[str, str]) -> tuple[str, float]:
     try:
         if text is not None:
             return text, parse_amz_date(text)
-        moment = parse_http_date(headers["date"]).timestamp()
+        moment = _http_time(headers["date"])
     except (KeyError, ValueError, OverflowError):
         raise service_error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header") from None
     return amz_date(moment), moment
@@ -387,7 +387,7 @@ def _time_of_version_2(headers: Mapping[str, str]) -> tuple[str, float]:
     """The date that was signed, with its time: x-amz-date, or the date header in its place."""
     text = headers.get("x-amz-date", headers.get("date", ""))
     try:
-        moment = parse_http_date(text).timestamp()
+        moment = _http_time(text)
     except (ValueError, OverflowError):
         try:
             moment = parse_amz_date(text)
@@ -396,6 +396,11 @@ def _time_of_version_2(headers: Mapping[str, str]) -> tuple[str, float]:
     if moment < 0:
         raise service_error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     return text, moment
+
+
+def _http_time(text: str) -> float:
+    # botocore writes the date as mail does, with the time zone as a number.
+    return parse_http_date(re.sub(r" [+-]0000$", " GMT", text)).timestamp()
 
 
 def _refuse_token(headers: Mapping[str, str], parameters: Sequence[tuple[str, str]]) -> None:

@@ -69,6 +69,15 @@ def test_presigned_urls_of_botocore_work(old: Any) -> None:
         )
 
 
+def test_a_date_as_mail_writes_it(caller: Caller) -> None:
+    """The time zone may be a number, as long as it is zero."""
+    for zone, expected in (("+0000", 200), ("-0000", 200), ("+0100", 403)):
+        headers = {"host": "localhost", "date": http_date(time.time()).replace("GMT", zone)}
+        text = sigv2.string_to_sign("PUT", "/bkt/key", [], headers)
+        headers["authorization"] = sigv2.authorization_header(KEY_ID, sigv2.signature(SECRET, text))
+        assert expected == caller.app(Request("PUT", "http://localhost", "/bkt/key", "", headers, b"")).status
+
+
 def test_another_secret_is_refused(server: s3func.testing.Server) -> None:
     """A signature with a wrong secret does not match."""
     client = boto3_client(server, secret="other", signature_version="s3")
