@@ -1,18 +1,21 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any
 
 import pytest
 
 import s3func.testing
+from s3func.message import Request, Response
+from s3func.server import S3App, User
 from s3func.server.access import ObjectAccess, bucket_access, is_allowed, read_grants, write_grants
 from s3func.server.authorization import ACTIONS
 from s3func.server.backend import BucketInfo
 from s3func.server.policy import Principal
 from s3func.server.routing import ROUTES
 from s3func.wire.s3xml_acl import ALL_USERS, AUTHENTICATED_USERS, Grant, Grantee
+from tests.server.forge import code, sign
 from tests.server.people import ALT, MAIN, People, client, refused
 
 EVERYBODY = {"Type": "Group", "URI": ALL_USERS}
@@ -318,3 +321,52 @@ def test_one_own_bucket_again(people: People) -> None:
     refused(people.main.create_bucket, "BucketAlreadyExists", Bucket="bkt", ACL="public-read")
     refused(people.alt.create_bucket, "BucketAlreadyExists", Bucket="bkt")
     refused(people.nobody.create_bucket, Bucket="new")
+
+
+# --- in this process
+
+
+def asked(app: S3App, user: User, method: str, path: str, body: bytes = b"", **headers: str) -> Response:
+    """A signed call of this user; header names have "_" for "-"."""
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    fields = sign(method, path, "", body, fields, key_id=user.access_key_id, secret=user.secret_access_key)
+    return app(Request(method, "http://localhost", path, "", fields, body))
+
+
+def test_a_bucket_may_be_asked_for_with_its_tenant() -> None:
+    """`tenant:bucket` is the bucket if its owner is of the tenant, and rights are what they are without."""
+    app = S3App(users=[MAIN, ALT])
+    assert 200 == asked(app, ALT, "PUT", "/of-alt").status
+    assert 200 == asked(app, MAIN, "PUT", "/of-main").status
+    assert 200 == asked(app, ALT, "HEAD", "/tenant-1:of-alt").status
+    assert 200 == asked(app, MAIN, "PUT", "/:of-main/key").status
+    assert (404, "NoSuchBucket") == code(asked(app, ALT, "GET", "/:of-alt"))
+    assert (404, "NoSuchBucket") == code(asked(app, MAIN, "GET", "/tenant-1:of-main"))
+    assert (403, "AccessDenied") == code(asked(app, MAIN, "GET", "/tenant-1:of-alt"))
+    assert (400, "InvalidBucketName") == code(asked(app, ALT, "PUT", "/tenant-1:new-bucket"))
+
+
+@pytest.mark.parametrize("operation", ["GET", "copy"])
+def test_what_replaces_an_object_meanwhile_stays_private(operation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that becomes private between the decision and its opening is not handed out."""
+    app = S3App(users=[MAIN, ALT])
+    for user, bucket in ((MAIN, "/bkt"), (ALT, "/own")):
+        assert 200 == asked(app, user, "PUT", bucket).status
+    assert 200 == asked(app, MAIN, "PUT", "/bkt/key", b"open", x_amz_acl="public-read").status
+
+    def replaced(opens: Callable[..., Any]) -> Callable[..., Any]:
+        def opened(*arguments: Any, **options: Any) -> Any:
+            assert 200 == asked(app, MAIN, "PUT", "/bkt/key", b"secret").status
+            return opens(*arguments, **options)
+
+        return opened
+
+    def go() -> Response:
+        if operation == "GET":
+            return asked(app, ALT, "GET", "/bkt/key")
+        return asked(app, ALT, "PUT", "/own/copy", x_amz_copy_source="bkt/key")
+
+    assert 200 == go().status
+    for name in ("open_object", "begin_copy"):
+        monkeypatch.setattr(app.backend, name, replaced(getattr(app.backend, name)))
+    assert (403, "AccessDenied") == code(go())
