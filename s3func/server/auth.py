@@ -37,6 +37,8 @@ SERVICE = "s3"
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _QUERY_PARAMETERS = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
+# Lists what may be listed without it, in another form.
+_HARMLESS_UNSIGNED = frozenset({"list-type"})
 # Its value is a line of the canonical request itself, so a client that leaves it out of SignedHeaders has signed it.
 _SIGNED_ANYWAY = "x-amz-content-sha256"
 
@@ -276,6 +278,7 @@ class Authenticator:
                 "Request has expired",
                 details={"Expires": claim.expires, "ServerTime": iso8601(self._clock.now())},
             )
+        _check_operation_is_signed(parameters, claim)
         user = self.user_of(claim.access_key_id)
         bucket = bucket_of_host(headers.get("host") or request.origin.partition("://")[2], self._domains)
         path = f"/{bucket}{request.path}" if bucket else request.path
@@ -396,6 +399,19 @@ def _time_of_version_2(headers: Mapping[str, str]) -> tuple[str, float]:
     if moment < 0:
         raise service_error("AccessDenied", "AWS authentication requires a valid Date or x-amz-date header")
     return text, moment
+
+
+def _check_operation_is_signed(parameters: Sequence[tuple[str, str]], claim: sigv2.Authorization) -> None:
+    """Refuse a URL that was given away for one operation, and got another one by a parameter that version 2 does not sign."""
+    from s3func.server.routing import subresources
+
+    if claim.expires is not None:
+        unsigned = set(subresources(parameters)) - sigv2.SUB_RESOURCES - _HARMLESS_UNSIGNED
+        if unsigned:
+            names = ", ".join(sorted(unsigned))[:200]
+            raise service_error(
+                "AccessDenied", f"Signature Version 2 does not sign these parameters of the URL: {names}"
+            )
 
 
 def _http_time(text: str) -> float:

@@ -121,6 +121,17 @@ def test_a_presigned_url_ends(caller: Caller) -> None:
     assert (403, "AccessDenied") == code(presigned(caller, "soon"))
 
 
+@pytest.mark.parametrize("name", ["legal-hold", "retention", "encryption", "publicAccessBlock", "ownershipControls"])
+def test_a_url_is_for_its_own_operation(caller: Caller, name: str) -> None:
+    """A URL for a PUT does not become another operation by what version 2 leaves unsigned."""
+    expires = str(int(time.time()) + 60)
+    text = sigv2.string_to_sign("PUT", "/bkt/key", [], {}, expires=expires)
+    signed = sigv2.presigned_parameters(KEY_ID, expires, sigv2.signature(SECRET, text))
+    for query, expected in ((encode_query(signed), 200), (encode_query([*signed, (name, "")]), 403)):
+        request = Request("PUT", "http://localhost", "/bkt/key", query, {"host": "localhost"}, b"body")
+        assert expected == caller.app(request).status
+
+
 def test_two_mechanisms_are_one_too_many(caller: Caller) -> None:
     """Signed in the header and in the query is refused."""
     query = encode_query(sigv2.presigned_parameters(KEY_ID, "1", "x"))
