@@ -10,6 +10,8 @@ Rule 4: uvicorn is imported when a port is opened, not before: the rest of the s
 from __future__ import annotations
 
 import asyncio
+import re
+import secrets
 import socket
 import threading
 from collections import deque
@@ -20,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from s3func.errors import ConnectionLost, TimedOut
 from s3func.message import BLOCK, BodyStream, Request, Response
+from s3func.wire import s3xml
 from s3func.wire.encoding import encode_path
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ LINGER_BYTES = 64 * 1024 * 1024
 """How long, and how much of, a body that nobody wants is read, so that its sender gets to see the answer."""
 HEAD_BYTES = 256 * 1024
 """A request line with headers that is longer is refused."""
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
+_OFFER = re.compile(rb"(?i)(\r\nconnection:[^\r\n]*?)\bupgrade\b")
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::[0-9]{0,5})?")
 
 
 class ASGIApp:
@@ -469,7 +475,7 @@ def _connection() -> type[asyncio.Protocol]:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class Connection(HttpToolsProtocol):
-        """Refuses heads without end, and targets with a "#", of which only a part would reach the app."""
+        """Refuses heads without end, and what only a part of would reach the app; refusals are S3's documents."""
 
         head_bytes = 0
         in_head = False
@@ -485,15 +491,46 @@ def _connection() -> type[asyncio.Protocol]:
 
         def on_headers_complete(self) -> None:
             self.in_head = False
+            if self.parser.should_upgrade() and any(name in _FRAMING for name, _ in self.headers):
+                raise ValueError("the parser would take the body for something else")
+            _check_head(self.parser.get_http_version(), self.headers)
             super().on_headers_complete()
 
         def data_received(self, data: bytes) -> None:
+            if b"pgrade" in data and not self.in_head and (self.cycle is None or not self.cycle.more_body):
+                # Java's own client offers HTTP/2 with every request; the parser must not stop there and lose the body.
+                head, end, rest = data.partition(b"\r\n\r\n")
+                data = _OFFER.sub(rb"\1none", head) + end + rest
             super().data_received(data)
             self.head_bytes = self.head_bytes + len(data) if self.in_head else 0
             if self.head_bytes > HEAD_BYTES and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too long.")
 
+        def send_400_response(self, msg: str) -> None:
+            request_id = secrets.token_hex(8).upper()
+            body = s3xml.render_error("BadRequest", msg, request_id=request_id, host_id=request_id)
+            head = (
+                f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/xml\r\ncontent-length: {len(body)}\r\n"
+                f"x-amz-request-id: {request_id}\r\nx-amz-id-2: {request_id}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+            self.transport.close()
+
     return Connection
+
+
+def _check_head(version: str, headers: list[tuple[bytes, bytes]]) -> None:
+    """ValueError, for which the parser gives the connection up, unless this is HTTP/1 with one Host that can be one.
+
+    https://www.rfc-editor.org/rfc/rfc9112#section-3.2
+    """
+    if version not in {"1.0", "1.1"}:
+        raise ValueError(f"HTTP/{version} is not spoken here")
+    hosts = [value for name, value in headers if name == b"host"]
+    if len(hosts) > 1 or (version == "1.1" and not hosts):
+        raise ValueError("a request has one Host")
+    if hosts and _HOST.fullmatch(hosts[0]) is None:
+        raise ValueError("the Host is no host")
 
 
 def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) -> _Server:
