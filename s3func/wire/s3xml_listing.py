@@ -356,7 +356,7 @@ def render_list_objects_v2(
     delimiter: str = "",
     max_keys: int = 1000,
     encoding_type: str = "",
-    continuation_token: str = "",
+    continuation_token: str | None = None,
     start_after: str = "",
     display_name: _Coder = str,
 ) -> bytes:
@@ -368,7 +368,7 @@ def render_list_objects_v2(
     head = [
         f"<Name>{escape(bucket)}</Name><Prefix>{code(prefix)}</Prefix>",
         _optional("StartAfter", code(start_after)),
-        _optional("ContinuationToken", escape(continuation_token)),
+        "" if continuation_token is None else element("ContinuationToken", continuation_token),
         _optional("NextContinuationToken", escape(page.next_token or "") if page.is_truncated else ""),
         f"<KeyCount>{len(page.entries) + len(page.common_prefixes)}</KeyCount>",
     ]

@@ -109,6 +109,15 @@ def test_hostile_keys_are_listed_in_the_order_of_their_bytes(caller: Caller) -> 
             assert expected == found
 
 
+def test_an_empty_token_is_the_beginning(caller: Caller) -> None:
+    """A continuation token without a character is answered with itself and the first page."""
+    caller.put("key")
+    body = read(caller("GET", "/bkt", "continuation-token=&list-type=2"))
+    assert b"<ContinuationToken></ContinuationToken>" in body
+    assert b"<Key>key</Key>" in body
+    assert b"ContinuationToken" not in read(caller("GET", "/bkt", "list-type=2"))
+
+
 def test_a_prefix_is_no_pattern(caller: Caller) -> None:
     """`_` and `%` in a prefix are themselves, and case counts."""
     for key in ("w/aXc", "w/a_c", "W/a_c", "w/a%25c"):

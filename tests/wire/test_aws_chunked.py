@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 
 import pytest
@@ -91,6 +92,24 @@ def test_what_was_encoded_is_decoded(
     lengths = {name: len(value) for name, value in trailers.items()}
     assert encoded_length(len(payload), chunk_size, lengths, signed=signed) == len(wire)
     assert (payload, trailers) == decode(wire, form, len(payload), seed, cut)
+
+
+def test_whoever_trusts_checks_everything_but_signatures() -> None:
+    """Without a signer, a signed form is taken apart and counted; signatures have to be there, whatever they are."""
+    wire = encode(b"payload" * 30, 100, TRAILERS, SEED)
+    other = re.sub(b"signature([=:])[0-9a-f]{64}", rb"signature\g<1>" + b"0" * 64, wire)
+    assert other != wire
+    for body in (wire, other):
+        decoder = Decoder(SIGNED_TRAILER, decoded_length=210, trusting=True)
+        assert b"payload" * 30 == b"".join(decoder.feed(body))
+        assert TRAILERS == decoder.finish()
+    unsigned = encode(b"payload", 100, {}, None)
+    with pytest.raises(ServiceError, match="malformed"):
+        list(Decoder(SIGNED, decoded_length=7, trusting=True).feed(unsigned))
+    for form, trusting in ((SIGNED, False), (SIGNED_TRAILER, False), (UNSIGNED_TRAILER, True)):
+        signer = ChunkSigner(KEY, DATE, SCOPE, SEED) if trusting else None
+        with pytest.raises(ValueError, match="signer"):
+            Decoder(form, decoded_length=7, trusting=trusting, signer=signer)
 
 
 @given(place=st.integers(0, 400), bit=st.integers(0, 7))

@@ -104,6 +104,29 @@ def row_of(table: dict[str, Any], algorithm: str) -> dict[str, Any]:
     return next(row for row in table["multipart"]["algorithms"] if row["algorithm"] == algorithm)
 
 
+@pytest.mark.parametrize("algorithm", ["crc32", "crc32c", "crc64nvme"])
+@given(first=st.binary(max_size=3000), second=st.binary(max_size=3000), third=st.binary(max_size=3000))
+def test_digests_of_pieces_give_the_digest_of_the_whole(
+    algorithm: str, first: bytes, second: bytes, third: bytes
+) -> None:
+    """A CRC's digests of pieces, joined in any grouping, are the digest of all bytes."""
+    whole = digest_of(algorithm, first + second + third)
+    left, middle, right = (digest_of(algorithm, piece) for piece in (first, second, third))
+    joined = checksum.combine(algorithm, left, middle, len(second))
+    assert whole == checksum.combine(algorithm, joined, right, len(third))
+    joined = checksum.combine(algorithm, middle, right, len(third))
+    assert whole == checksum.combine(algorithm, left, joined, len(second) + len(third))
+
+
+def test_digests_that_say_nothing_about_the_whole() -> None:
+    """Only CRCs can be joined; lengths are not negative."""
+    for algorithm in ("sha256", "md5", "crc16"):
+        with pytest.raises(ValueError, match=algorithm):
+            checksum.combine(algorithm, bytes(4), bytes(4), 1)
+    with pytest.raises(ValueError, match="second_length"):
+        checksum.combine("crc32", bytes(4), bytes(4), -1)
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @given(blocks=st.lists(st.binary(max_size=3000), max_size=6))
 def test_blocks_give_the_digest_of_the_whole(algorithm: str, blocks: list[bytes]) -> None:

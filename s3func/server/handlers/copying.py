@@ -17,7 +17,7 @@ from s3func.server.checksums import FULL_OBJECT, checksum_type, requested_algori
 from s3func.server.conditions import check_copy_source, write_guard
 from s3func.server.creation import object_documents
 from s3func.server.encryption import HEADER, SOURCE_CUSTOMER, check_readable, encryption_headers
-from s3func.server.handlers.objects import PUT_BYTES_MAX
+from s3func.server.handlers.objects import PUT_BYTES_MAX, written_version
 from s3func.wire import checksum, s3xml
 from s3func.wire.encoding import decode_component
 
@@ -63,10 +63,8 @@ def copy_object(call: Call) -> Response:
             attributes = dataclasses.replace(attributes, checksums=_computed(call, source, copy.source, algorithm))
         stored = copy.commit(attributes, guard)
         source_version = copy.source.version_id
-    headers = {"content-type": "application/xml"}
+    headers = {"content-type": "application/xml", **written_version(stored)}
     headers |= encryption_headers(call.headers, stored.documents, written=True)
-    if stored.version_id is not None:
-        headers["x-amz-version-id"] = stored.version_id
     if source_version is not None:
         headers["x-amz-copy-source-version-id"] = source_version
     modified = datetime.fromtimestamp(stored.last_modified, UTC)

@@ -47,7 +47,7 @@ def list_objects_v2(call: Call) -> Response:
         raise invalid_argument("list-type", call.query["list-type"], "Invalid List Type specified in Request")
     max_keys, encoding = page_size(call), encoding_type(call)
     prefix, delimiter = call.query.get("prefix", ""), call.query.get("delimiter", "")
-    start_after, token = call.query.get("start-after", ""), call.query.get("continuation-token", "")
+    start_after, token = call.query.get("start-after", ""), call.query.get("continuation-token")
     found = call.backend.list_objects(
         call.bucket,
         prefix=prefix,

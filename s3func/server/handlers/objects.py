@@ -31,6 +31,8 @@ from s3func.server.encryption import check_readable, encryption_headers
 from s3func.server.object_lock import deletion_guard, lock_headers
 from s3func.server.payload import Payload
 
+NULL_VERSION = "null"
+"""The version of what was written while its bucket kept no versions."""
 PUT_BYTES_MAX = 5 * 1024**3
 """The largest object of one PUT; larger ones are uploaded in parts."""
 
@@ -139,10 +141,15 @@ def version_id(call: Call) -> str | None:
 
 def written_headers(stored: StoredObject) -> dict[str, str]:
     """What the answer to a write says about the object that it made."""
-    headers = {"etag": f'"{stored.etag}"', **checksum_headers(stored.checksums)}
-    if stored.version_id is not None:
-        headers["x-amz-version-id"] = stored.version_id
-    return headers
+    return {"etag": f'"{stored.etag}"', **checksum_headers(stored.checksums), **written_version(stored)}
+
+
+def written_version(stored: StoredObject) -> dict[str, str]:
+    """The id of a new version. Like S3, a write does not say that it made the "null" version; only reads do.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html#API_PutObject_Examples
+    """
+    return {} if stored.version_id in {None, NULL_VERSION} else {"x-amz-version-id": str(stored.version_id)}
 
 
 def _foresee(call: Call, guard: Guard) -> None:
