@@ -9,8 +9,8 @@ from s3func.message import Response
 from s3func.models import ListPage, ObjectEntry
 from s3func.server.call import Call
 from s3func.server.handlers.buckets import CONFIGURATION_BYTES_MAX
-from s3func.server.handlers.objects import NULL_VERSION
 from s3func.server.handlers.listing import encoding_type, invalid_argument, object_entry, page_size
+from s3func.server.handlers.objects import NULL_VERSION
 from s3func.server.object_lock import check_versioning
 from s3func.server.payload import Payload
 from s3func.server.powers import Versioned, VersionRow, VersionSlice, versioned
