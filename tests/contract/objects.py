@@ -8,15 +8,28 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any, Protocol
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from s3func.server.backend import Backend, Guard, ObjectAttributes, StoredObject
 from s3func.server.backends.local import LocalBackend
 from s3func.server.backends.memory import MemoryBackend
+from s3func.server.backends.session import SessionBackend
 from s3func.server.powers import Editable, Multipart, Versioned
 
-STORES: dict[str, type] = {"memory": MemoryBackend, "local": LocalBackend}
+STORES: dict[str, type] = {"memory": MemoryBackend, "local": LocalBackend, "session": SessionBackend}
 """Every store that the contract suite runs over."""
+
+
+KEEPERS = ["memory", "local"]
+"""The stores that keep everything themselves. A gateway keeps what the store behind it keeps: see test_session.py."""
+
+of_keepers = pytest.mark.parametrize("make_backend", KEEPERS, indirect=True)
+
+
+def can_have(backend: Backend, keys: Iterable[str]) -> bool:
+    """Whether the store can have these keys: S3, and so what is reached through it, has none with a NUL."""
+    return not isinstance(backend, SessionBackend) or not any("\0" in key for key in keys)
 
 
 def stores_with(power: type) -> list[str]:

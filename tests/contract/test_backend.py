@@ -35,7 +35,18 @@ from s3func.server.backend import (
     check_bucket_name,
     etag_matches,
 )
-from tests.contract.objects import FULL, PLAIN, StoppedClock, body_of, get, keys_of, put, run_threads, shared_store
+from tests.contract.objects import (
+    FULL,
+    PLAIN,
+    StoppedClock,
+    body_of,
+    get,
+    keys_of,
+    of_keepers,
+    put,
+    run_threads,
+    shared_store,
+)
 
 # Below and above everything that a store may treat in another way: nothing, inside an index, one file, many blocks.
 SIZES = [0, 1, 1024, 16 * 1024, 16 * 1024 + 1, 300_000, 5_000_000]
@@ -47,6 +58,7 @@ GOOD_NAMES = ["abc", "a" * 63, "1a1", "a.b-c.d", "1.2.3", "192.168.0.1a", "a.-b"
 
 
 class TestBuckets:
+    @of_keepers
     def test_life_of_a_bucket(self, make_backend: Callable[..., Backend]) -> None:
         """A bucket is listed and described from its creation to its deletion, and not afterwards."""
         clock = StoppedClock(1_000.25)
@@ -64,6 +76,7 @@ class TestBuckets:
             backend.get_bucket("my.bucket-1")
         assert "my.bucket-1" == caught.value.bucket
 
+    @of_keepers
     @pytest.mark.parametrize(
         ("owner", "code"), [("owner", "BucketAlreadyOwnedByYou"), ("thief", "BucketAlreadyExists")]
     )
@@ -140,6 +153,7 @@ class TestBuckets:
 
 
 class TestObjects:
+    @of_keepers
     @pytest.mark.parametrize("size", SIZES)
     def test_round_trip(self, make_backend: Callable[..., Backend], size: int) -> None:
         """Body, ETag, size, time and every attribute come back as they were given."""
@@ -211,6 +225,7 @@ class TestObjects:
         with backend.open_object("bucket", "key") as reader:
             assert body[offset : offset + length] == reader.read_at(offset, length)
 
+    @of_keepers
     def test_replacing(self, backend: Backend) -> None:
         """A second put replaces the first, attributes and all."""
         put(backend, "key", body_of(100_000), FULL)
@@ -329,6 +344,7 @@ class TestPreconditions:
         with pytest.raises(NoSuchKey):
             backend.delete_object("bucket", "key", guard=Precondition(if_match="*"))
 
+    @of_keepers
     def test_guards_see_the_current_object(self, backend: Backend) -> None:
         """A guard is given what is stored now, None for nothing, and may refuse with any ServiceError."""
         seen: list[StoredObject | None] = []
@@ -349,7 +365,7 @@ class TestPreconditions:
             winners = [result for result in results if isinstance(result, StoredObject)]
             assert 1 == len(winners)
             assert 7 == sum(isinstance(result, PreconditionFailed) for result in results)
-            assert winners == [backend.head_object("bucket", key)]
+            assert winners[0].etag == backend.head_object("bucket", key).etag
             assert winners[0].etag == hashlib.md5(get(backend, key)).hexdigest()
 
     def test_no_lost_update(self, backend: Backend) -> None:
@@ -414,6 +430,7 @@ class TestDeleting:
 
 
 class TestCopying:
+    @of_keepers
     @pytest.mark.parametrize("size", SIZES)
     def test_copy_of_everything(self, make_backend: Callable[..., Backend], size: int) -> None:
         """A copy with the source's attributes is the same object under another key and time."""
@@ -434,6 +451,7 @@ class TestCopying:
         assert body_of(size) == get(backend, "copy", "target")
         assert copied == backend.head_object("target", "copy")
 
+    @of_keepers
     @pytest.mark.parametrize("size", [10, 30_000])
     def test_copy_onto_itself(self, backend: Backend, size: int) -> None:
         """A copy onto its own key replaces the attributes and keeps the body, however often it is done."""
@@ -446,6 +464,7 @@ class TestCopying:
         backend.delete_object("bucket", "key")
         assert [] == keys_of(backend)
 
+    @of_keepers
     @pytest.mark.parametrize("size", [10, 30_000, 600_000])
     def test_the_source_goes_away(self, backend: Backend, size: int) -> None:
         """A copy that was begun is finished with the body of its beginning, whatever happened to the source."""
@@ -492,6 +511,7 @@ class TestCopying:
         assert b"another" == get(backend, "key-8")
 
 
+@of_keepers
 def test_everything_at_once(backend: Backend) -> None:
     """Under writers, copiers, deleters, readers and listers every object that is read is whole."""
     keys = [f"key-{number}" for number in range(6)]
