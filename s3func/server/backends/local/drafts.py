@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from s3func.message import BLOCK
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
+from s3func.server.backends.drafts import Draft
 from s3func.server.backends.local.directory import BlobWriter
 from s3func.server.backends.local.objects import BodyGone
 from s3func.server.backends.local.readers import LocalReader, PartsReader
@@ -29,32 +29,7 @@ class Publish(Protocol):
     def __call__(self, new: NewObject, guard: Guard | None, blobs: Sequence[str] = ()) -> StoredObject: ...
 
 
-class _Draft:
-    """What is not visible yet; leaving the `with` block throws it away."""
-
-    _open = True
-
-    def abort(self) -> None:
-        self._open = False
-
-    def _end(self) -> None:
-        self._check_open()
-        self.abort()
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise ValueError("the draft has been committed or aborted")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
-
-
-class _BodyWriter(_Draft):
+class _BodyWriter(Draft):
     """A body being written: in memory while it is small, then in a temporary file."""
 
     def __init__(self, create_blob: CreateBlob, inline_size_max: int) -> None:
@@ -145,7 +120,7 @@ class LocalPartWriter(_BodyWriter):
         return self._put_part(part, blob)
 
 
-class LocalCopy(_Draft):
+class LocalCopy(Draft):
     """One object more for a body, which stays open until the end of the copy: should it be deleted, it is still here."""
 
     def __init__(self, publish: Publish, create_blob: CreateBlob, reader: LocalReader | PartsReader) -> None:
@@ -199,7 +174,7 @@ class LocalCopy(_Draft):
             raise
 
 
-class LocalCompletion(_Draft):
+class LocalCompletion(Draft):
     """An upload to become an object, or one that has become one."""
 
     def __init__(
@@ -215,5 +190,6 @@ class LocalCompletion(_Draft):
         return self._chosen.opened.upload
 
     def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._end()
+        self._check_open()
+        self.abort()
         return self._publish(self._chosen, attributes, guard) if self.completed is None else self.completed

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import accumulate
 from threading import Lock
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from s3func.errors import ServerError
 from s3func.server.backend import Part, StoredObject
+from s3func.server.backends.drafts import Reader
 from s3func.server.backends.local.schema import Body, Unused, part_of
 
 
@@ -62,32 +62,15 @@ class Pins:
         return bool(self._waiting)
 
 
-class _Reader:
-    """What the two kinds of open bodies share."""
-
-    def __init__(self, stored: StoredObject, body: Body) -> None:
-        self.stored = stored
-        self.body = body
-        self._lock = Lock()
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class LocalReader(_Reader):
+class LocalReader(Reader):
     """An open body: bytes from the index, or a file descriptor, which outlives the file's name."""
 
     parts: Sequence[Part] = ()
 
     def __init__(self, stored: StoredObject, body: Body, descriptor: int) -> None:
-        super().__init__(stored, body)
+        self.stored = stored
+        self.body = body
+        self._lock = Lock()
         self._descriptor = descriptor
 
     def read_at(self, offset: int, size: int) -> bytes:
@@ -104,14 +87,16 @@ class LocalReader(_Reader):
             os.close(descriptor)
 
 
-class PartsReader(_Reader):
+class PartsReader(Reader):
     """An open body of parts, of which the one that was read last is open."""
 
     def __init__(
         self, stored: StoredObject, body: Body, rows: Sequence[Any], open_blob: Callable[[str], int], pins: Pins
     ) -> None:
         """rows: number, size, etag, last_modified, about and blob of each part. The body is pinned already."""
-        super().__init__(stored, body)
+        self.stored = stored
+        self.body = body
+        self._lock = Lock()
         self._rows = rows
         self._ends = list(accumulate(row[1] for row in rows))
         self._open_blob = open_blob

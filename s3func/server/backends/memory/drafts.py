@@ -10,10 +10,10 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
+from s3func.server.backends.drafts import Draft, Reader
 from s3func.server.powers import Upload
 
 
@@ -41,32 +41,7 @@ Publish = Callable[[Body, ObjectAttributes, Guard | None], StoredObject]
 KeepPart = Callable[[Body, Mapping[str, str], Mapping[str, str]], Part]
 
 
-class _Draft:
-    """What is not visible yet; leaving the `with` block throws it away."""
-
-    _open = True
-
-    def abort(self) -> None:
-        self._open = False
-
-    def _end(self) -> None:
-        self._check_open()
-        self.abort()
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise ValueError("the draft has been committed or aborted")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
-
-
-class _Blocks(_Draft):
+class _Blocks(Draft):
     """The blocks of a body to be."""
 
     def __init__(self) -> None:
@@ -94,8 +69,9 @@ class _Blocks(_Draft):
         self._blocks = []
 
     def _finish(self) -> Body:
+        self._check_open()
         body = Body(tuple(self._blocks), tuple(self._ends), self._hash.hexdigest())
-        self._end()
+        self.abort()
         return body
 
 
@@ -121,7 +97,7 @@ class MemoryPartWriter(_Blocks):
         return self._keep(self._finish(), checksums, documents)
 
 
-class MemoryCopy(_Draft):
+class MemoryCopy(Draft):
     """A second record for the body of another object."""
 
     def __init__(self, publish: Publish, source: StoredObject, body: Body) -> None:
@@ -130,11 +106,12 @@ class MemoryCopy(_Draft):
         self._body = body
 
     def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._end()
+        self._check_open()
+        self.abort()
         return self._publish(self._body, attributes, guard)
 
 
-class MemoryCompletion(_Draft):
+class MemoryCompletion(Draft):
     """An upload to become an object, or one that has become one."""
 
     def __init__(
@@ -150,12 +127,13 @@ class MemoryCompletion(_Draft):
         self._publish = publish
 
     def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._end()
+        self._check_open()
+        self.abort()
         return self._publish(attributes, guard)
 
 
-class MemoryReader:
-    """An open body."""
+class MemoryReader(Reader):
+    """An open body, which the garbage collector closes."""
 
     def __init__(self, stored: StoredObject, body: Body) -> None:
         self.stored = stored
@@ -173,14 +151,3 @@ class MemoryReader:
             offset = ends[number]
             number += 1
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def close(self) -> None:
-        """Nothing is held that the garbage collector would not free."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

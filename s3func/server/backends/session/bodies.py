@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from tempfile import SpooledTemporaryFile
 from threading import Lock
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from s3func.errors import TruncatedBody
 from s3func.results import GetResult
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
+from s3func.server.backends.drafts import Draft, Reader
 
 SPOOL_IN_MEMORY = 1024 * 1024
 """Bytes of a body that are kept in memory; a larger one is written to a temporary file."""
@@ -26,28 +26,7 @@ GetRange = Callable[[int, int], GetResult]
 Asking = Callable[[], AbstractContextManager[None]]
 
 
-class _Draft:
-    """What is not visible yet; leaving the `with` block throws it away."""
-
-    _open = True
-
-    def abort(self) -> None:
-        self._open = False
-
-    def _check_open(self) -> None:
-        if not self._open:
-            raise ValueError("the draft has been committed or aborted")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.abort()
-
-
-class SessionWriter(_Draft):
+class SessionWriter(Draft):
     """A body on its way in."""
 
     def __init__(self, put: Put) -> None:
@@ -82,7 +61,7 @@ class SessionWriter(_Draft):
         self._spool.close()
 
 
-class SessionCopy(_Draft):
+class SessionCopy(Draft):
     """A copy that the store is going to make."""
 
     def __init__(self, source: StoredObject, copy: Copy) -> None:
@@ -95,7 +74,7 @@ class SessionCopy(_Draft):
         return self._copy(attributes, guard)
 
 
-class SessionReader:
+class SessionReader(Reader):
     """An open body: the stream of the answer, and after a jump another one."""
 
     parts: Sequence[Part] = ()
@@ -143,11 +122,3 @@ class SessionReader:
         if self._result is not None:
             self._result.close()
             self._result = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
