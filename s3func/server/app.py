@@ -140,11 +140,11 @@ class S3App:
             return preflight(request, self.backend, target.bucket)
         parameters = parse_query(request.query)
         grant = self._auth.authenticate(request, parameters)
-        handler = find_handler(request.method, target.scope, parameters, request.headers)
+        route = route_of(request.method, target.scope, parameters, request.headers)
+        handler = find_handler(route)
         # Of a name that is repeated, the first value counts.
         query = dict(reversed(parameters))
         call = Call(self._store, request, grant, target.bucket, target.key, query)
-        route = route_of(request.method, target.scope, parameters, request.headers)
         call.access = authorize(call, route, target.tenant, is_open=self._is_open)
         return handler(call)
 

@@ -103,8 +103,9 @@ class Payload:
         """
         if self.length is not None and self.length > limit:
             raise _too_large(self.length, limit)
-        algorithms = {demand.algorithm for demand in self._demands} | {self._trailer, self._computed} - {""}
-        hashers = {algorithm: checksum.hasher(algorithm) for algorithm in algorithms}
+        hashers = {demand.algorithm: checksum.hasher(demand.algorithm) for demand in self._demands}
+        for algorithm in filter(None, (self._trailer, self._computed)):
+            hashers[algorithm] = checksum.hasher(algorithm)
         updates = [hasher.update for hasher in hashers.values()]
         size = 0
         for block in self._payload_blocks():

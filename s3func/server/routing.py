@@ -120,21 +120,20 @@ def route_of(
     method: str, scope: str, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str]
 ) -> tuple[str, str, str]:
     """What the tables of handlers and of actions have as their keys."""
-    names = subresources(parameters)
+    names = subresources(parameters) if parameters else []
     if method == "PUT" and scope == "object" and "x-amz-copy-source" in headers:
         names = sorted([*names, "x-amz-copy-source"])
     return method, scope, "+".join(names)
 
 
-def find_handler(method: str, scope: str, parameters: Sequence[tuple[str, str]], headers: Mapping[str, str]) -> Handler:
+def find_handler(route: tuple[str, str, str]) -> Handler:
     """The handler of an operation; NotImplemented or MethodNotAllowed where there is none."""
-    route = route_of(method, scope, parameters, headers)
-    names = [name for name in route[2].split("+") if name]
     handler = ROUTES.get(route)
     if handler is not None:
         return handler
+    method, scope, names = route
     if names:
-        raise service_error("NotImplemented", f"{method} {scope} ?{'&'.join(names)} is not implemented.")
+        raise service_error("NotImplemented", f"{method} {scope} ?{names.replace('+', '&')} is not implemented.")
     raise method_not_allowed(method)
 
 

@@ -51,7 +51,9 @@ def put_object(call: Call) -> Response:
     with call.backend.begin_put(call.bucket, call.key) as writer:
         payload.pour(writer.write, PUT_BYTES_MAX)
         payload.check_md5(writer.md5)
-        stored = writer.commit(replace(attributes, checksums=payload.checksums), guard)
+        if payload.checksums:
+            attributes = replace(attributes, checksums=payload.checksums)
+        stored = writer.commit(attributes, guard)
     return Response(200, written_headers(stored) | encryption_headers(call.headers, stored.documents, written=True))
 
 
