@@ -59,7 +59,7 @@ def test_demo_runs_every_step_and_leaves_nothing(run: Run, folder: Path, tempora
     assert (0, "") == (done.returncode, done.stderr), done.stdout
     assert [*VERBS, "delete_objects", "delete_bucket"] == steps_of(done.stdout)
     assert "4 small files, 2.1 KiB" in done.stdout
-    assert re.search(r"1 large file, 4\.9 MiB, streamed, SHA-256 equal +\d+\.\d\d s +[\d.]+ MiB/s", done.stdout)
+    assert re.search(r"1 large file, 4\.9 MiB, streamed, SHA-256 equal +\d+\.\d\d s +[\d.]+ [MG]iB/s", done.stdout)
     assert "\x1b" not in done.stdout
     assert [] == list(temporary.iterdir())
     assert {path: (stat.st_mtime_ns, stat.st_size) for path, stat in before.items()} == {
