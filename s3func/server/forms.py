@@ -136,7 +136,8 @@ def _parser(content_type: str, reader: FormReader) -> MultipartParser:
     except ImportError as error:
         message = "Uploads from forms need the package python-multipart, which s3func[server] brings."
         raise service_error("NotImplemented", message) from error
-    kind, options = parse_options_header(content_type)
+    # The parser wants Latin-1; a boundary is ASCII in any case.
+    kind, options = parse_options_header(content_type.encode("latin-1", "replace"))
     boundary = options.get(b"boundary", b"")
     if kind != b"multipart/form-data" or not 1 <= len(boundary) <= 200:
         raise service_error(

@@ -489,6 +489,29 @@ def test_slow_ones_keep_nobody_waiting(house: House) -> None:
     assert len(before) >= len(open_files())
 
 
+@pytest.mark.parametrize("version", ["a%0d%0aset-cookie:%20b", "%00", "%C3%A9", "a%20b", "v" * 2000])
+def test_versions_that_no_header_can_have(house: House, version: str) -> None:
+    """A version id that could not be named in an answer is not there to readers, and nothing to deleters."""
+    assert (404, "NoSuchVersion") == house.ask("GET", f"/bkt/precious?versionId={version}").outcome
+    assert 404 == house.ask("HEAD", f"/bkt/precious?versionId={version}").status
+    reply = house.ask("DELETE", f"/bkt/precious?versionId={version}")
+    assert 204 == reply.status
+    assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.parametrize(
+    "kind", ["Ā", "multipart/form-data; boundary=Ā", "multipart/form-data", "multipart/form-data; ="]
+)
+def test_forms_that_are_none(house: House, kind: str) -> None:
+    """A form of another type, or without a boundary, is refused for that."""
+    host = house.server.endpoint_url.removeprefix("http://")
+    head = f"POST /bkt HTTP/1.1\r\nHost: {host}\r\nContent-Type: {kind}\r\nContent-Length: 9\r\n\r\n--x\r\n\r\n--"
+    replies, _ = house.send(head.encode())
+    assert 1 == len(replies)
+    assert replies[0].status in {400, 412}
+    assert replies[0].code
+
+
 def test_pipelined_refusals(house: House) -> None:
     """Good and bad requests in one packet are answered each for itself, in order, on a connection that goes on."""
     host = house.server.endpoint_url.removeprefix("http://")

@@ -95,7 +95,8 @@ def delete_object(call: Call) -> Response:
     guard = deletion_guard(call, call.key, version, delete_guard(call.headers, version))
     deleted = call.backend.delete_object(call.bucket, call.key, version, guard, call.owner)
     headers = {}
-    if deleted.version_id is not None:
+    # A version that never was may have been named with anything, and a header cannot carry everything.
+    if deleted.version_id is not None and deleted.version_id.isascii() and deleted.version_id.isprintable():
         headers["x-amz-version-id"] = deleted.version_id
     if deleted.delete_marker:
         headers["x-amz-delete-marker"] = "true"
