@@ -200,7 +200,8 @@ class Versioned(Protocol):
         """At most `limit` versions, markers and common prefixes together: in key order, newest first within a key.
 
         Goes on behind `key_marker`, or inside that key behind `version_id_marker` (ignored without a key; a version
-        that is gone may be named; a "null" one that is gone makes the key begin again). Otherwise as `list_objects`.
+        that is gone may be named; a "null" one that is gone makes the key begin again; InvalidArgument for what is no id
+        of this store's). Otherwise as `list_objects`.
         """
 
 
@@ -238,7 +239,7 @@ class Multipart(Protocol):
         """At most `limit` uploads and common prefixes together: in key order, oldest first within a key.
 
         Goes on behind `key_marker`, or inside that key behind `upload_id_marker` (ignored without a key; an upload that
-        was ended may be named). Otherwise as `list_objects`.
+        was ended may be named; InvalidArgument for what is no id of this store's). Otherwise as `list_objects`.
         """
 
     def abort_upload(self, bucket: str, key: str, upload_id: str) -> None:

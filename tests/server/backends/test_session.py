@@ -11,6 +11,7 @@ import pytest
 
 from s3func import S3Session
 from s3func.errors import (
+    AccessDenied,
     ChecksumMismatch,
     ConnectError,
     DeleteFailed,
@@ -372,6 +373,16 @@ class TestBuckets:
         with pytest.raises(NoSuchBucket):
             gateway.get_bucket("bucket")
         gateway.close()
+
+    def test_who_may_not_ask_about_the_bucket(self, gateway: SessionBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Keys that open objects but no bucket are enough: what is refused is what is done, not the question before."""
+
+        def refuse(*_: Any) -> None:
+            raise AccessDenied("no")
+
+        monkeypatch.setattr(S3Session, "head_bucket", refuse)
+        put(gateway, "key", b"body")
+        assert b"body" == get(gateway, "key")
 
     def test_missing_key_or_bucket(self, gateway: SessionBackend, behind: MemoryBackend) -> None:
         """HEAD cannot tell a missing key from a missing bucket; the gateway can."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, TypeVar, cast
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import (
+    AccessDenied,
     DeleteFailed,
     NoSuchKey,
     NoSuchVersion,
@@ -333,7 +334,8 @@ class SessionBackend:
         except ServiceError:
             raise no_such_bucket(bucket) from None
         if isinstance(self._session, BucketVerbs):
-            with self._asking(bucket):
+            # Who may read and write objects may not be allowed to ask about their bucket; then it is there.
+            with suppress(AccessDenied), self._asking(bucket):
                 self._session.head_bucket(bucket)
         elif bucket != self._session.bucket:
             raise no_such_bucket(bucket)
