@@ -38,6 +38,7 @@ _KEPT = (
     "x-amz-website-redirect-location",
 )
 _UNIMPLEMENTED = (
+    "x-amz-copy-source-range",
     "x-amz-if-match-",
     "x-amz-write-offset-bytes",
 )

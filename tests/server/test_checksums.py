@@ -83,6 +83,14 @@ def test_a_copy_gets_the_checksum_that_is_asked_for(caller: Caller, algorithm: s
     assert {algorithm: value, "type": "FULL_OBJECT"} == checksum_headers(caller("HEAD", "/bkt/copy", headers=MODE))
 
 
+def test_a_copy_is_of_the_whole_object(caller: Caller) -> None:
+    """A range, which only parts can be copied from, is refused and not ignored."""
+    caller.put("key", BODY)
+    headers = {"x-amz-copy-source": "bkt/key", "x-amz-copy-source-range": "bytes=0-1"}
+    assert (501, "NotImplemented") == code(caller("PUT", "/bkt/copy", headers=headers))
+    assert ["key"] == keys(caller)
+
+
 def test_algorithms_that_nobody_knows(caller: Caller) -> None:
     """An algorithm that S3 does not have is refused, on copies and on uploads."""
     caller.put("key", BODY)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from boto3.s3.transfer import TransferConfig  # type: ignore[import-untyped]
 
-from s3func.message import Response
+from s3func.message import Request, Response
 from s3func.server import S3App
 from s3func.wire import s3xml_multipart
 from s3func.wire.encoding import encode_query
 from s3func.wire.s3xml_multipart import CompletedPart
-from tests.server.forge import KEY_ID, SECRET, Caller, code, keys, read
+from tests.server.forge import KEY_ID, SECRET, Caller, code, keys, read, sign
 from tests.server.parts import PART, begin, complete, put_part, send_part, upload
 
 FIRST, SECOND, LAST = b"a" * PART, b"b" * (PART + 1), b"c"
@@ -114,6 +114,17 @@ def test_hostile_keys_in_uploads(caller: Caller) -> None:
         key = s3xml_multipart.parse_complete_result(read(response)).key
         assert b"body" == read(caller("GET", f"/bkt/{path}"))
         assert key in keys(caller)
+
+
+def test_the_location_of_a_bucket_that_is_a_host(caller: Caller) -> None:
+    """Where a bucket is part of the host, the Location of what was uploaded has it there and nowhere else."""
+    upload_id = begin(caller, "a%20b")
+    document = s3xml_multipart.render_complete_multipart_upload([put_part(caller, "a%20b", upload_id, 1, b"x")])
+    query = f"uploadId={upload_id}"
+    headers = sign("POST", "/a%20b", query, document, host="bkt.localhost")
+    response = caller.app(Request("POST", "http://bkt.localhost", "/a%20b", query, headers, document))
+    result = s3xml_multipart.parse_complete_result(read(response))
+    assert ("http://bkt.localhost/a%20b", "bkt", "a b") == (result.location, result.bucket, result.key)
 
 
 # --- what is refused

@@ -28,7 +28,6 @@ from s3func.server.handlers.objects import PUT_BYTES_MAX, written_headers
 from s3func.server.payload import Payload, declared_checksum
 from s3func.server.powers import Completion, Multipart, PartWriter, Upload
 from s3func.wire import checksum, s3xml_multipart
-from s3func.wire.encoding import encode_path
 
 PART_BYTES_MIN = 5 * 1024**2
 """The least size of a part that is not the last one."""
@@ -77,7 +76,7 @@ def upload_part(call: Call) -> Response:
 
 def upload_part_copy(call: Call) -> Response:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html."""
-    refuse_unimplemented(call.headers)
+    refuse_unimplemented(call.headers, "x-amz-copy-source-range")
     number = part_number(call.query["partNumber"])
     source = parse_copy_source(call.headers["x-amz-copy-source"])
     backend = multipart(call)
@@ -216,7 +215,7 @@ def _completed(call: Call, stored: StoredObject) -> Response:
     for name in ("etag", *checksum_headers(stored.checksums)):
         del headers[name]
     result = s3xml_multipart.CompletedUpload(
-        f"{call.request.origin}/{call.bucket}/{encode_path(call.key)}",
+        call.request.origin + call.request.path,
         call.bucket,
         call.key,
         stored.etag,
