@@ -25,10 +25,11 @@ def copy(caller: Caller, source: str, target: str = "/bkt/copy", **headers: str)
 
 
 @pytest.mark.parametrize(
-    "source", ["bkt/a%20b", "/bkt/a%20b", "bkt%2Fa%20b", "%2Fbkt%2Fa%20b", "/bkt/a b", "bkt/a%20b?versionId=null"]
+    "source",
+    ["bkt/a%20b", "/bkt/a%20b", "bkt%2Fa%20b", "%2Fbkt%2Fa%20b", "/bkt/a b", "bkt/a+b", "bkt/a%20b?versionId=null"],
 )
 def test_copy_sources(caller: Caller, source: str) -> None:
-    """A source is decoded once, may have a slash in front, and a version behind."""
+    """A source is decoded once, a plus sign is a space, and it may have a slash in front and a version behind."""
     caller.put("a%20b", BODY)
     assert (200, "") == copy(caller, source)
     assert BODY == read(caller("GET", "/bkt/copy"))

@@ -73,8 +73,11 @@ def copy_object(call: Call) -> Response:
 
 
 def parse_copy_source(text: str) -> Source:
-    """Read x-amz-copy-source: percent-encoded once, with or without a slash in front, perhaps with a version."""
-    path, _, version = text.partition("?versionId=")
+    """Read x-amz-copy-source: percent-encoded once, with or without a slash in front, perhaps with a version.
+
+    A plus sign that is not encoded is a space, as AWS has it; s5cmd writes spaces so.
+    """
+    path, _, version = text.replace("+", " ").partition("?versionId=")
     try:
         bucket, slash, key = decode_component(path).removeprefix("/").partition("/")
         version_id = decode_component(version) or None
