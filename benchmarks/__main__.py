@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: start the sink, measure everybody in turn, print the tables."""
+"""`python -m benchmarks`: start the sink, measure everybody in turn, print the tables. `… server`: see server.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import machine, report, targets
+from benchmarks import machine, report, server, targets
 from benchmarks.cold import ColdStart, measure_cold_starts
 from benchmarks.contenders import ROSTER, US, Entry, entry_named
 from benchmarks.rounds import Run, Settings
@@ -26,7 +26,10 @@ QUICK = Settings(rounds=1, call_seconds=0.15, warm_up_seconds=0.05, cold_starts=
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code: 0, 1 when a contender failed and was left out, 2 when the sink cannot be started."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["server"]:
+        return server.main(given[1:])
+    options = _parser().parse_args(given)
     missing = [name for name in ("obstore", "minio", "boto3") if find_spec(name) is None]
     if missing:
         print(f"not installed: {', '.join(missing)}; run with `uv run --group benchmarks`", file=sys.stderr)
@@ -88,7 +91,8 @@ def _markdown(run: Run, starts: Sequence[ColdStart], facts: dict[str, str]) -> s
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m benchmarks", description="s3func and its peers, side by side, against one nginx."
+        prog="python -m benchmarks",
+        description="s3func and its peers, side by side, against one nginx. The server's part: `server --help`.",
     )
     parser.add_argument("--quick", action="store_true", help="a smoke run of less than a minute; its numbers are rough")
     parser.add_argument(
