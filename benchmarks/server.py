@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -103,22 +104,29 @@ def measure_all(rigs: Sequence[Rig], settings: Settings) -> tuple[list[Sample], 
     samples: list[Sample] = []
     versions: dict[str, str] = {}
     failures: dict[str, str] = {}
-    for number in range(settings.rounds):
-        for rig in rigs:
-            if rig.name in failures:
-                continue
-            print(f"round {number + 1} of {settings.rounds}: {rig.name}", file=sys.stderr, flush=True)
-            try:
-                with Server(rig) as server:
-                    versions[rig.name] = server.version
-                    measure(server, "make bucket", number, settings)
-                    for task in ("put", "get", "upload", "download"):
-                        samples.append(measure(server, task, number, settings))
-                        settle()
-            except (ServerUnavailable, LoadFailed) as error:
-                failures[rig.name] = str(error)
-                print(f"{rig.name} is left out: {error}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="s3func-bench-", ignore_cleanup_errors=True) as folder:
+        for number in range(settings.rounds):
+            for rig in rigs:
+                if rig.name in failures:
+                    continue
+                print(f"round {number + 1} of {settings.rounds}: {rig.name}", file=sys.stderr, flush=True)
+                try:
+                    with Server(rig, Path(folder)) as server:
+                        versions[rig.name] = server.version
+                        samples += _turn(server, number, settings)
+                except (ServerUnavailable, LoadFailed) as error:
+                    failures[rig.name] = str(error)
+                    print(f"{rig.name} is left out: {error}", file=sys.stderr, flush=True)
     return samples, versions, failures
+
+
+def _turn(server: Server, number: int, settings: Settings) -> list[Sample]:
+    measure(server, "make bucket", number, settings)
+    samples = []
+    for task in ("put", "get", "upload", "download"):
+        samples.append(measure(server, task, number, settings))
+        settle()
+    return samples
 
 
 Quantity = Callable[[Sample], float]
