@@ -1,0 +1,143 @@
+"""S3Base: what every verb of an S3Session stands on: settings, credentials, one client, an authorizer per bucket.
+
+The verbs are in files of their own by what they are about (objects.py, listings.py, buckets.py …), each a class over
+this one; `session.py` puts them together. A verb is one check, build, send, parse.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from s3func.clock import SYSTEM_CLOCK, Clock
+from s3func.s3.auth import SigV4Authorizer, Skew
+from s3func.s3.config import check_bucket
+from s3func.s3.options import Options, one_secret
+from s3func.s3.payload import CHECKSUMS
+from s3func.session import Session
+from s3func.transport.client import Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3func.message import Transport
+    from s3func.s3.credentials import Credentials
+    from s3func.transport.retry import RetryPolicy
+    from s3func.transport.timeouts import Timeouts
+
+
+class S3Base(Session):
+    """The settings of a session, checked, and the way of its requests."""
+
+    def __init__(
+        self,
+        access_key_id: str | None = None,
+        access_key: str | None = None,
+        bucket: str | None = None,
+        endpoint_url: str | None = None,
+        region: str | None = None,
+        *,
+        secret_access_key: str | None = None,
+        session_token: str | None = None,
+        profile: str | None = None,
+        credentials: Credentials | Callable[[], Credentials] | None = None,
+        anonymous: bool = False,
+        addressing_style: str = "auto",
+        stream: bool = True,
+        timeouts: Timeouts | None = None,
+        retries: RetryPolicy | int | None = None,
+        max_connections: int = 10,
+        checksum: str = "auto",
+        verify_downloads: bool = True,
+        transport: Transport | None = None,
+        clock: Clock | None = None,
+        max_pool_connections: int | None = None,
+        max_attempts: int | None = None,
+        connect_timeout: float | None = None,
+        read_timeout: float | None = None,
+        retry_mode: str | None = None,
+    ) -> None:
+        """Check and keep the settings; nothing is sent.
+
+        access_key: the secret (`secret_access_key` is its other name). addressing_style: "auto", "path" or "virtual"
+        (a bucket whose name cannot be part of a host name is addressed by path in any case).
+        stream: False makes get_object read every body at once. timeouts: seconds, see Timeouts. retries: a RetryPolicy,
+        or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
+        checksum: sent with every upload: "auto" (CRC32), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
+        verify_downloads: compare whole objects with the checksum that the store keeps. transport: moves the requests in
+        place of the network. The last five are the names of the seed's release; retry_mode has no effect.
+        """
+        _check_choices(checksum, retry_mode)
+        options = Options(
+            os.environ,
+            access_key_id=access_key_id,
+            secret_access_key=one_secret(access_key, secret_access_key),
+            session_token=session_token,
+            profile=profile,
+            credentials=credentials,
+            anonymous=anonymous,
+            in_process=transport is not None,
+        )
+        self._credentials = options.credentials_source()
+        self._endpoint = options.endpoint(endpoint_url, region, addressing_style)
+        limits = options.timeouts(timeouts, connect_timeout, read_timeout)
+        policy = options.retry_policy(retries, max_attempts)
+        kept = options.count("max_connections", max_connections)
+        if max_pool_connections is not None:
+            kept = options.count("max_pool_connections", max_pool_connections)
+        if transport is None:
+            from s3func.transport.pool import Pool
+
+            transport = Pool(limits, max_connections=kept)
+        elif not callable(transport):
+            raise TypeError(f"transport must be callable, not {type(transport).__name__}")
+        self._clock = clock or SYSTEM_CLOCK
+        self._client = Client(transport, policy, total_seconds=limits.total, clock=self._clock)
+        self._skew = Skew()
+        self._authorizers: dict[str | None, SigV4Authorizer] = {}
+        self._checksum = checksum
+        self._verify = verify_downloads
+        self._stream = stream
+        self.bucket = None if bucket is None else check_bucket(bucket)
+
+    @property
+    def region(self) -> str:
+        """The region of the session; a bucket found elsewhere is asked there, without changing this."""
+        return self._endpoint.region
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where the store is."""
+        return self._endpoint.url
+
+    def __repr__(self) -> str:
+        name = type(self).__name__
+        return f"<{name} bucket={self.bucket!r} endpoint_url={self.endpoint_url!r} region={self.region!r}>"
+
+    def close(self) -> None:
+        """Close the idle connections. The session may be used again; it then opens new ones."""
+        self._client.close()
+
+    def _at(self, bucket: str | None, argument: str = "bucket") -> SigV4Authorizer:
+        """The authorizer of a bucket, which also knows its place; the session's own bucket for None."""
+        name = self.bucket if bucket is None else bucket
+        authorizer = self._authorizers.get(name) if isinstance(name, str) else None
+        if authorizer is None:
+            checked = check_bucket(name, argument)
+            authorizer = SigV4Authorizer(self._credentials, self._endpoint, checked, self._clock, self._skew)
+            self._authorizers[checked] = authorizer
+        return authorizer
+
+    def _at_service(self) -> SigV4Authorizer:
+        authorizer = self._authorizers.get(None)
+        if authorizer is None:
+            authorizer = SigV4Authorizer(self._credentials, self._endpoint, None, self._clock, self._skew)
+            self._authorizers[None] = authorizer
+        return authorizer
+
+
+def _check_choices(checksum: str, retry_mode: str | None) -> None:
+    if not isinstance(checksum, str) or checksum not in CHECKSUMS:
+        raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {checksum!r}")
+    if retry_mode not in (None, "legacy", "standard", "adaptive"):
+        raise ValueError(f"retry_mode is unknown: {retry_mode!r}")

@@ -1,0 +1,294 @@
+"""The verbs about objects: put, get, head, copy, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from s3func.errors import DeleteFailed, NotImplementedByStore
+from s3func.s3 import operations
+from s3func.s3.base import S3Base
+from s3func.s3.config import check_bucket
+from s3func.s3.headers import check_key
+from s3func.s3.payload import describe
+from s3func.transport.body import BodySource, body_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from s3func.models import ObjectEntry
+    from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
+    from s3func.wire.s3xml import DeletedObject
+
+
+class ObjectVerbs(S3Base):
+    """Objects of a bucket, one by one and many at once."""
+
+    def put_object(
+        self,
+        key: str,
+        body: BodySource,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        *,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Any = None,
+        storage_class: str | None = None,
+        acl: str | None = None,
+        tagging: Mapping[str, str] | str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        checksum: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        bucket: str | None = None,
+    ) -> PutResult:
+        """Store an object, whole or not at all.
+
+        body: bytes, bytearray, memoryview, str (as UTF-8), a path (os.PathLike), a binary file (from its current
+        offset; it is not closed) or an iterable of bytes (spooled to a temporary file first, to learn its length).
+        metadata: str to str, at most 2 KB; names become lower case, values may be any text. expires: a datetime, an
+        epoch or the header's text. if_none_match="*": only if there is no such object. if_match: only if the object has
+        this ETag. headers: any further header. PreconditionFailed, NoSuchBucket, AccessDenied …
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        """
+        authorizer = self._at(bucket)
+        fields = operations.object_headers(
+            metadata=metadata,
+            content_type=content_type,
+            cache_control=cache_control,
+            content_disposition=content_disposition,
+            content_encoding=content_encoding,
+            content_language=content_language,
+            expires=expires,
+            storage_class=storage_class,
+            acl=acl,
+            tagging=tagging,
+            headers=headers,
+        )
+        place = authorizer.place
+        path = place.prefix + check_key(key)
+        algorithm = self._checksum if checksum is None else checksum
+        payload = body_of(body)
+        try:
+            payload_hash = describe(payload, fields, algorithm, place.origin)
+            request = operations.put_object(
+                place, path, payload, payload_hash, fields, if_match=if_match, if_none_match=if_none_match
+            )
+            return self._client.send(request, authorizer, operations.parse_put_object)
+        finally:
+            if not isinstance(payload, bytes):
+                payload.close()
+
+    def get_object(
+        self,
+        key: str,
+        version_id: str | None = None,
+        range_start: int | None = None,
+        range_end: int | None = None,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        if_modified_since: Any = None,
+        if_unmodified_since: Any = None,
+        stream: bool | None = None,
+        headers: Mapping[str, str] | None = None,
+        bucket: str | None = None,
+    ) -> GetResult:
+        """Read an object: `.data` for all of it, `.read()`, `.readinto()` or `.iter_chunks()` piece by piece.
+
+        range_start, range_end: first and last byte, both included; range_end alone means the last range_end bytes.
+        if_*: ETags, and aware datetimes or epochs. stream: False reads the body before returning. A body that was not
+        read to its end should be closed, or the result used in a `with` block. NoSuchKey, NotModified,
+        PreconditionFailed, InvalidRange; while reading TruncatedBody, TimedOut, ChecksumMismatch.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        authorizer = self._at(bucket)
+        wanted = None
+        if range_start is not None or range_end is not None:
+            wanted = operations.byte_range(range_start, range_end)
+        request = operations.read_object(
+            "GET",
+            authorizer.place,
+            key,
+            version_id=version_id,
+            byte_range=wanted,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
+            # A part of an object has no checksum of its own to compare with.
+            verify=self._verify and wanted is None,
+            headers=headers,
+        )
+        keep_stream = self._stream if stream is None else stream
+        parse = operations.parse_get_object if keep_stream else operations.parse_get_whole_object
+        result = self._client.send(request, authorizer, parse)
+        # Errors that come up while the body is read say what it was.
+        result.bucket, result.key = authorizer.bucket, key
+        return result
+
+    def head_object(
+        self,
+        key: str,
+        version_id: str | None = None,
+        *,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        if_modified_since: Any = None,
+        if_unmodified_since: Any = None,
+        headers: Mapping[str, str] | None = None,
+        bucket: str | None = None,
+    ) -> HeadResult:
+        """What get_object would answer, without the body. NotFound when there is no such object (or bucket).
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+        """
+        authorizer = self._at(bucket)
+        request = operations.read_object(
+            "HEAD",
+            authorizer.place,
+            key,
+            version_id=version_id,
+            byte_range=None,
+            if_match=if_match,
+            if_none_match=if_none_match,
+            if_modified_since=if_modified_since,
+            if_unmodified_since=if_unmodified_since,
+            verify=self._verify,
+            headers=headers,
+        )
+        return self._client.send(request, authorizer, operations.parse_head_object)
+
+    def copy_object(
+        self,
+        source_key: str,
+        dest_key: str,
+        source_version_id: str | None = None,
+        source_bucket: str | None = None,
+        dest_bucket: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        content_type: str | None = None,
+        *,
+        cache_control: str | None = None,
+        content_disposition: str | None = None,
+        content_encoding: str | None = None,
+        content_language: str | None = None,
+        expires: Any = None,
+        storage_class: str | None = None,
+        acl: str | None = None,
+        tagging: Mapping[str, str] | str | None = None,
+        source_if_match: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> CopyResult:
+        """Copy an object of up to 5 GB inside the store.
+
+        Without metadata and content headers the copy has those of the source; with any of them it has exactly what is
+        given (S3's REPLACE). Tags likewise. storage_class and acl are the copy's own in both cases.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+        """
+        authorizer = self._at(dest_bucket, "dest_bucket")
+        fields = operations.object_headers(
+            metadata=metadata,
+            content_type=content_type,
+            cache_control=cache_control,
+            content_disposition=content_disposition,
+            content_encoding=content_encoding,
+            content_language=content_language,
+            expires=expires,
+            storage_class=storage_class,
+            acl=acl,
+            tagging=tagging,
+            headers=headers,
+        )
+        described = (content_type, cache_control, content_disposition, content_encoding, content_language, expires)
+        request = operations.copy_object(
+            authorizer.place,
+            dest_key,
+            check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket"),
+            source_key,
+            source_version_id,
+            fields,
+            # An empty mapping counts as given: it asks for a copy without metadata.
+            replace_metadata=metadata is not None or any(value is not None for value in described),
+            replace_tagging=tagging is not None,
+            source_if_match=source_if_match,
+        )
+        return self._client.send(request, authorizer, operations.parse_copy_object)
+
+    def delete_object(
+        self, key: str, version_id: str | None = None, *, if_match: str | None = None, bucket: str | None = None
+    ) -> DeleteResult:
+        """Delete an object, or one version of it for good; deleting what is not there succeeds.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+        """
+        authorizer = self._at(bucket)
+        request = operations.delete_object(authorizer.place, key, version_id=version_id, if_match=if_match)
+        return self._client.send(request, authorizer, operations.parse_delete_object)
+
+    def delete_objects(
+        self,
+        keys: Iterable[str | Mapping[str, str | None] | ObjectEntry] | None = None,
+        prefix: str | None = None,
+        purge: bool = False,
+        *,
+        bucket: str | None = None,
+    ) -> list[DeletedObject]:
+        """Delete many objects, 1,000 per request; returns what was deleted.
+
+        keys: keys, mappings with "key" and optionally "version_id", or rows of a listing. prefix: everything under it
+        instead; an empty prefix is refused, because it would empty the bucket. purge: every version and delete marker
+        of those keys, for good. DeleteFailed when the store did not delete some of them, its `.failures` says which.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+        """
+        from s3func.s3 import deletion
+
+        if (keys is None) == (prefix is None):
+            raise ValueError("give either keys or prefix")
+        if prefix is not None and not isinstance(prefix, str):
+            raise TypeError(f"prefix must be a str, not {type(prefix).__name__}")
+        if prefix == "":
+            raise ValueError("prefix is empty: that would delete the whole bucket; list the keys and pass them")
+        authorizer = self._at(bucket)
+        rows: Iterator[tuple[str, str | None]]
+        if keys is not None:
+            rows = iter(deletion.checked_rows(keys))
+            if purge:
+                rows = deletion.all_versions(rows, lambda key: self.list_object_versions(key, bucket=bucket))
+        elif purge:
+            rows = ((entry.key, entry.version_id) for entry in self._versions_or_objects(prefix, bucket))
+        else:
+            rows = ((entry.key, None) for entry in self.list_objects(prefix, bucket=bucket))
+
+        def delete_one(key: str, version_id: str | None) -> DeleteResult:
+            return self.delete_object(key, version_id, bucket=bucket)
+
+        def delete_batch(body: bytes) -> Any:
+            request = operations.delete_objects(authorizer.place, body)
+            return self._client.send(request, authorizer, operations.parse_delete_objects)
+
+        deleted, failures = deletion.delete_all(rows, delete_batch, delete_one)
+        if failures:
+            first = failures[0]
+            error = DeleteFailed(
+                f"{len(failures)} of {len(failures) + len(deleted)} objects were not deleted; "
+                f"the first is {first.key!r}: {first.code} {first.message}",
+                failures,
+            )
+            error.bucket = authorizer.bucket
+            raise error
+        return deleted
+
+    def _versions_or_objects(self, prefix: str | None, bucket: str | None) -> Iterator[Any]:
+        """All versions; all objects where the store has no versions."""
+        versions = iter(self.list_object_versions(prefix, bucket=bucket))
+        try:
+            first = next(versions, None)
+        except NotImplementedByStore:
+            yield from self.list_objects(prefix, bucket=bucket)
+            return
+        if first is not None:
+            yield first
+            yield from versions
