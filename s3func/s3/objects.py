@@ -180,6 +180,8 @@ class ObjectVerbs(S3Base):
         acl: str | None = None,
         tagging: Mapping[str, str] | str | None = None,
         source_if_match: str | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> CopyResult:
         """Copy an object of up to 5 GB inside the store.
@@ -214,6 +216,8 @@ class ObjectVerbs(S3Base):
             replace_metadata=metadata is not None or any(value is not None for value in described),
             replace_tagging=tagging is not None,
             source_if_match=source_if_match,
+            if_match=if_match,
+            if_none_match=if_none_match,
         )
         return self._client.send(request, authorizer, operations.parse_copy_object)
 

@@ -70,7 +70,7 @@ def document(response: Response) -> bytes:
 def no_content(_request: Request, response: Response) -> None:
     """For answers whose status says it all."""
     if response.body:
-        _refuse_disguise(document(response))
+        refuse_disguise(document(response))
 
 
 # --- PutObject: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
@@ -132,17 +132,22 @@ def put_object(
     """`path` is encoded. `fields` are the object's and the checksum's headers; payload_hash covers the body."""
     fields["host"] = place.host
     fields["x-amz-content-sha256"] = payload_hash
+    add_conditions(fields, if_match, if_none_match)
+    return Request("PUT", place.origin, path, "", fields, body)
+
+
+def add_conditions(fields: dict[str, str], if_match: str | None, if_none_match: str | None) -> None:
+    """What must hold of the object that a write would replace."""
     if if_match is not None:
         fields["if-match"] = etag_value("if_match", if_match)
     if if_none_match is not None:
         fields["if-none-match"] = etag_value("if_none_match", if_none_match)
-    return Request("PUT", place.origin, path, "", fields, body)
 
 
 def parse_put_object(_request: Request, response: Response) -> PutResult:
     """The result; an <Error> or a page of HTML that came with status 200 is raised."""
     if response.body:
-        _refuse_disguise(document(response))
+        refuse_disguise(document(response))
     return PutResult(response.status, response.headers)
 
 
@@ -169,10 +174,7 @@ def read_object(
         fields["x-amz-checksum-mode"] = "ENABLED"
     if byte_range is not None:
         fields["range"] = byte_range
-    if if_match is not None:
-        fields["if-match"] = etag_value("if_match", if_match)
-    if if_none_match is not None:
-        fields["if-none-match"] = etag_value("if_none_match", if_none_match)
+    add_conditions(fields, if_match, if_none_match)
     if if_modified_since is not None:
         fields["if-modified-since"] = time_value("if_modified_since", if_modified_since)
     if if_unmodified_since is not None:
@@ -279,18 +281,26 @@ def copy_object(
     replace_metadata: bool,
     replace_tagging: bool,
     source_if_match: str | None,
+    if_match: str | None,
+    if_none_match: str | None,
 ) -> Request:
     """`fields` are the headers of the new object, which count only where a directive says REPLACE."""
-    source = f"/{source_bucket}/{check_key(source_key, 'source_key')}"
-    query = version_query(source_version_id, "source_version_id")
-    fields["x-amz-copy-source"] = f"{source}?{query}" if query else source
+    fields["x-amz-copy-source"] = copy_source(source_bucket, source_key, source_version_id)
     if source_if_match is not None:
         fields["x-amz-copy-source-if-match"] = etag_value("source_if_match", source_if_match)
     if replace_metadata:
         fields["x-amz-metadata-directive"] = "REPLACE"
     if replace_tagging:
         fields["x-amz-tagging-directive"] = "REPLACE"
+    add_conditions(fields, if_match, if_none_match)
     return bare("PUT", place, check_key(key, "dest_key"), "", fields)
+
+
+def copy_source(bucket: str, key: str, version_id: str | None) -> str:
+    """The x-amz-copy-source header; the bucket has been checked."""
+    source = f"/{bucket}/{check_key(key, 'source_key')}"
+    query = version_query(version_id, "source_version_id")
+    return f"{source}?{query}" if query else source
 
 
 def parse_copy_object(_request: Request, response: Response) -> CopyResult:
@@ -313,7 +323,7 @@ def delete_object(place: Place, key: str, *, version_id: str | None, if_match: s
 def parse_delete_object(_request: Request, response: Response) -> DeleteResult:
     """The result."""
     if response.body:
-        _refuse_disguise(document(response))
+        refuse_disguise(document(response))
     return DeleteResult(response.status, response.headers)
 
 
@@ -327,10 +337,11 @@ def delete_objects(place: Place, body: bytes) -> Request:
         "content-type": "application/xml",
         "x-amz-checksum-crc32": b64encode(crc32(body).to_bytes(4, "big")).decode(),
     }
-    return _with_document(on_bucket("POST", place, "delete=", fields), body)
+    return with_document(on_bucket("POST", place, "delete=", fields), body)
 
 
-def _with_document(request: Request, body: bytes) -> Request:
+def with_document(request: Request, body: bytes) -> Request:
+    """The request with an XML document as its body, which the signature covers."""
     request.headers["x-amz-content-sha256"] = sha256(body).hexdigest()
     request.body = body
     return request
@@ -415,7 +426,7 @@ def create_bucket(place: Place, *, acl: str | None, is_aws: bool) -> Request:
 
     request = on_bucket("PUT", place, headers=None if acl is None else {"x-amz-acl": header_value("acl", acl)})
     if is_aws and place.region != "us-east-1":
-        return _with_document(request, render_create_bucket(place.region))
+        return with_document(request, render_create_bucket(place.region))
     return request
 
 
@@ -481,7 +492,7 @@ def presigned(
     return request
 
 
-def _refuse_disguise(body: bytes) -> None:
+def refuse_disguise(body: bytes) -> None:
     """Raise what a body with a status of success really is: an error of the store, or a page of somebody else."""
     from s3func.wire.s3xml import error_from_document, is_error_document, parse_error
 
