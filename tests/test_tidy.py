@@ -52,11 +52,12 @@ SERVER_FLOORS = {0, 1, 3}
 # Who may import what, by path prefix. A package or module that is named here is imported nowhere else.
 DOORS = {
     "urllib3": ("transport/pool.py",),
-    "socket": ("transport/pool.py", "transport/connection.py", "server/listener.py"),
+    "socket": ("transport/pool.py", "transport/connection.py", "server/listener.py", "server/protocol.py"),
     "ssl": ("transport/pool.py", "server/listener.py"),
-    "uvicorn": ("server/listener.py",),
+    "uvicorn": ("server/listener.py", "server/protocol.py"),
     "python_multipart": ("server/forms.py",),
-    "asyncio": ("server/listener.py",),
+    "httptools": ("server/protocol.py",),
+    "asyncio": ("server/asgi.py", "server/listener.py", "server/protocol.py"),
     "sqlite3": ("server/backends/", "sync/"),
     "click": ("cli/",),
     "tqdm": ("cli/",),

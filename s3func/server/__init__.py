@@ -19,8 +19,9 @@ from s3func.server.backends.memory import MemoryBackend
 from s3func.server.users import User, Users, load_users
 
 if TYPE_CHECKING:
+    from s3func.server.asgi import ASGIApp
     from s3func.server.backends.local import LocalBackend
-    from s3func.server.listener import ASGIApp, Listener, serve
+    from s3func.server.listener import Listener, serve
 
 __all__ = [
     "ASGIApp",
@@ -38,7 +39,7 @@ __all__ = [
 
 # Loaded when asked for: an event loop and SQLite are of no use to a session that talks to an S3App in memory.
 _LATER = {
-    "ASGIApp": "s3func.server.listener",
+    "ASGIApp": "s3func.server.asgi",
     "Listener": "s3func.server.listener",
     "LocalBackend": "s3func.server.backends.local",
     "serve": "s3func.server.listener",
@@ -71,7 +72,7 @@ def create_s3_app(
     backend: the store, memory without one. options: the other arguments of S3App (users, domain, clock).
     provider, access_key and secret_key are the seed's names of the first three.
     """
-    from s3func.server.listener import ASGIApp
+    from s3func.server.asgi import ASGIApp
 
     app = S3App(
         backend if provider is None else provider,

@@ -83,6 +83,11 @@ class S3App:
         """Whether an operation may wait for a disk or a network, so that an event loop must not carry it out itself."""
         return not isinstance(self.backend, MemoryBackend)
 
+    @property
+    def reads_at_once(self) -> bool:
+        """Whether a head or a small body is read in no more time than a page from a disk, see Backend."""
+        return bool(getattr(self.backend, "reads_at_once", False))
+
     def __call__(self, request: Request) -> Response:
         """Answer one request; refusals are answers, too. What the client's own body raises is passed on to it."""
         return self.handle(request)

@@ -15,6 +15,9 @@ Rules for whoever implements `Backend`; the HTTP side relies on every one of the
     store. Conditions on reads, ranges, request checksums, authorization and defaults such as the content type are the
     HTTP side's business.
 
+7.  A store may have an attribute `reads_at_once = True`: head_object and open_object, with the first block of a body,
+    wait for nothing but a page from the disk. An event loop then calls them itself, which saves the way through a thread.
+
 What not every store can do, versions, multipart uploads and editing, is in powers.py: protocols that only add methods,
 found with `isinstance`. Without `Versioned`, a `version_id` below is None, or "null" for the object itself.
 """

@@ -51,6 +51,8 @@ T = TypeVar("T")
 class LocalBackend(Versioned, Multipart, Editable):
     """A Backend in a directory of its own, which one server at a time may have open; with all powers."""
 
+    reads_at_once = True
+
     def __init__(
         self, path: str | os.PathLike[str], *, durability: Durability = "disk", clock: Clock = SYSTEM_CLOCK
     ) -> None:
