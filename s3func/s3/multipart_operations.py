@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.errors import ChecksumMismatch, ProtocolError
 from s3func.message import Request, Response, UploadBody
@@ -32,6 +32,18 @@ _REPEATED = ("x-amz-request-payer", "x-amz-expected-bucket-owner")
 _CUSTOMER_KEY = "x-amz-server-side-encryption-customer-"
 # What the answer to CompleteMultipartUpload says about its own document, not about the object.
 _ABOUT_DOCUMENT = frozenset({"content-length", "content-type", "transfer-encoding"})
+
+
+class BegunUpload(NamedTuple):
+    """What CreateMultipartUpload answers: the id, and the checksum that the store says it will keep ("" if it does not).
+
+    checksum_algorithm: lower case. checksum_type: one of CHECKSUM_TYPES. A store that says nothing may know nothing of
+    the checksum of a whole object, so it should not be told one on completion.
+    """
+
+    upload_id: str
+    checksum_algorithm: str = ""
+    checksum_type: str = ""
 
 
 def check_part_number(part_number: object, name: str = "part_number") -> int:
@@ -83,11 +95,16 @@ def create_multipart_upload(
     return bare("POST", place, check_key(key), "uploads=", fields)
 
 
-def parse_create_multipart_upload(_request: Request, response: Response) -> str:
-    """The id of the upload."""
+def parse_create_multipart_upload(_request: Request, response: Response) -> BegunUpload:
+    """The id of the upload and what the store has understood of its checksum."""
     from s3func.wire.s3xml_multipart import parse_create_multipart_upload as parse
 
-    return parse(document(response)).upload_id
+    headers = response.headers
+    return BegunUpload(
+        parse(document(response)).upload_id,
+        headers.get("x-amz-checksum-algorithm", "").lower(),
+        headers.get("x-amz-checksum-type", "").upper(),
+    )
 
 
 # --- UploadPart: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
