@@ -231,6 +231,15 @@ class GetResult(ObjectResult):
             self._length = self.size
 
     @property
+    def checksum(self) -> tuple[str, str] | None:
+        """Algorithm and value (base64) that the body is compared with at its end; None where there is none to compare."""
+        return (self._algorithm, self._expected) if self._algorithm else None
+
+    def waive_verification(self) -> None:
+        """Compare nothing at the end: whoever reads does it himself, as a download in ranges does, or does not care."""
+        self._hasher = None
+
+    @property
     def stream(self) -> GetResult:
         """The body as a stream: the result itself, which reads like a binary file."""
         return self
