@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -168,3 +168,23 @@ class BucketEntry(Record):
         self.name = name
         self.creation_date = creation_date
         self.region = region
+
+
+class Capabilities(NamedTuple):
+    """What the stores behind a kind of session can do, as data: what is missing raises NotSupported before it is sent.
+
+    conditional_writes: if_match and if_none_match on put, copy and delete. presigned_methods: what a URL may be made for.
+    versions: "optional" (a bucket may keep them) or "always". part_size_min: bytes of every part but the last.
+    checksums: what can be sent with an upload.
+    """
+
+    conditional_writes: bool = True
+    conditional_reads: bool = True
+    presigned_methods: frozenset[str] = frozenset({"DELETE", "GET", "HEAD", "POST", "PUT"})
+    versions: str = "optional"
+    bulk_delete: bool = True
+    tags: bool = True
+    acl: bool = True
+    object_lock: bool = True
+    part_size_min: int = 5 * 1024 * 1024
+    checksums: frozenset[str] = frozenset({"crc32", "crc32c", "crc64nvme", "sha1", "sha256"})

@@ -12,9 +12,10 @@ Every verb takes `bucket=` for a bucket other than the session's own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 from s3func.errors import NotFound
+from s3func.models import Capabilities
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 class Session(ABC):
     """The contract; S3Session documents the arguments of each verb."""
 
+    capabilities: ClassVar[Capabilities] = Capabilities()
     bucket: str | None
 
     @abstractmethod
