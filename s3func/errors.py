@@ -31,10 +31,15 @@
     ├── ChecksumMismatch             the bytes that arrived are not the bytes that were stored
     ├── DeleteFailed                 DeleteObjects answered, but not every key is gone; `.failures` says which
     ├── CredentialsError             no credentials, half a pair, or a profile that cannot be read
+    ├── LockError                    a distributed lock could not do what it promises
+    │   ├── LockLost                 the lease ran out or was broken: somebody else may hold the lock now
+    │   ├── LockStoreError           the store failed too long, or is not one that a lock can stand on
+    │   └── LockTimeout              `with session.lock(…, timeout=…)` did not get it in time (also a TimeoutError)
     └── NotSupported                 this session cannot do that, known before anything is sent
 
 A mistake in an argument is a ValueError or TypeError that names the argument, raised before anything is sent.
 No urllib3, socket, ssl or XML exception crosses the package border; it is chained as `__cause__`.
+One warning, ChecksumRefused, tells of a store that takes no checksums.
 `maybe_applied` is True where the request was sent, the answer was lost, and so the store may have carried it out.
 """
 
@@ -285,8 +290,33 @@ class CredentialsError(S3FuncError):
     """Credentials are missing, incomplete or unreadable."""
 
 
+class LockError(S3FuncError):
+    """A distributed lock could not do what it promises."""
+
+
+class LockLost(LockError):
+    """The lease ran out, or somebody broke the lock: from some moment on, another one may have held it as well."""
+
+
+class LockStoreError(LockError):
+    """The store failed for too long while the lock was being acquired, or cannot carry a lock at all."""
+
+    def __init__(self, message: str, *, ambiguous: bool = False) -> None:
+        """ambiguous: a ticket of ours may still stand in the queue, and blocks others until its lease ends."""
+        super().__init__(message)
+        self.ambiguous = ambiguous
+
+
+class LockTimeout(LockError, TimeoutError):
+    """The lock was not free in the time that a `with` statement was given."""
+
+
 class NotSupported(S3FuncError):
     """The session's store cannot do this; nothing was sent."""
+
+
+class ChecksumRefused(UserWarning):
+    """The store refuses the checksum that is sent by default; the session goes on without one."""
 
 
 # One row per code: what the client raises for it and what status the server sends with it.

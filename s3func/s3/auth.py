@@ -1,7 +1,7 @@
 """SigV4Authorizer: signs the requests to one bucket, and mends what a refusal says is wrong.
 
 One per bucket and session. It knows where the bucket is, keeps the day's signing key, and learns from the store's
-answers: its region from a redirect, its clock from a RequestTimeTooSkewed.
+answers: its region from a redirect, its clock from a RequestTimeTooSkewed, and that it takes no checksums.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from s3func.errors import (
 )
 from s3func.s3.config import Endpoint, is_region
 from s3func.s3.credentials import Credentials
+from s3func.s3.payload import leave_out_checksum
 from s3func.wire import sigv4
 from s3func.wire.encoding import amz_date, decode_component, parse_amz_date, parse_http_date
 
@@ -68,16 +69,36 @@ _NO_STAMP = _Stamp(-1, "", "", _NO_SIGNER, None)
 class SigV4Authorizer:
     """Implements transport.client.Authorizer for one bucket (or, with None, for the service itself)."""
 
-    __slots__ = ("_clock", "_credentials", "_endpoint", "_signer", "_skew", "_stamp", "bucket", "place")
+    __slots__ = (
+        "_clock",
+        "_credentials",
+        "_endpoint",
+        "_on_checksum_refused",
+        "_signer",
+        "_skew",
+        "_stamp",
+        "bucket",
+        "place",
+    )
 
     def __init__(
-        self, credentials: CredentialsSource, endpoint: Endpoint, bucket: str | None, clock: Clock, skew: Skew
+        self,
+        credentials: CredentialsSource,
+        endpoint: Endpoint,
+        bucket: str | None,
+        clock: Clock,
+        skew: Skew,
+        on_checksum_refused: Callable[[ServiceError], None] | None = None,
     ) -> None:
-        """`credentials` is asked once per second of use; None from it means anonymous."""
+        """`credentials` is asked once per second of use; None from it means anonymous.
+
+        on_checksum_refused: told when the store refuses the checksum that is sent by default.
+        """
         self._credentials = credentials
         self._endpoint = endpoint
         self._clock = clock
         self._skew = skew
+        self._on_checksum_refused = on_checksum_refused
         self._stamp = _NO_STAMP
         self._signer = (("", "", ""), _NO_SIGNER)
         self.bucket = bucket
@@ -195,9 +216,13 @@ class SigV4Authorizer:
             return self.bucket, None
 
     def renew(self, request: Request, error: S3FuncError) -> bool:
-        """Mend the clock, the region or the credentials, if that is what the error is about."""
+        """Mend the clock, the region or the credentials, or leave the checksum out, if that is what the error is about."""
         if not isinstance(error, ServiceError):
             return False
+        if leave_out_checksum(request, error):
+            if self._on_checksum_refused is not None:
+                self._on_checksum_refused(error)
+            return True
         # A HEAD has no body to say what a 400 or 403 is about, so each of the three is considered.
         bare = request.method == "HEAD" and error.status in {400, 403}
         if self._mend_clock(request, error):

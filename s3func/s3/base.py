@@ -7,9 +7,12 @@ this one; `session.py` puts them together. A verb is one check, build, send, par
 from __future__ import annotations
 
 import os
+import warnings
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from s3func.clock import SYSTEM_CLOCK, Clock
+from s3func.errors import ChecksumRefused
 from s3func.s3.auth import SigV4Authorizer, Skew
 from s3func.s3.config import check_bucket
 from s3func.s3.options import Options, one_secret
@@ -20,6 +23,7 @@ from s3func.transport.client import Client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from s3func.errors import ServiceError
     from s3func.message import Transport
     from s3func.s3.credentials import Credentials
     from s3func.transport.retry import RetryPolicy
@@ -63,7 +67,8 @@ class S3Base(Session):
         (a bucket whose name cannot be part of a host name is addressed by path in any case).
         stream: False makes get_object read every body at once. timeouts: seconds, see Timeouts. retries: a RetryPolicy,
         or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
-        checksum: sent with every upload: "auto" (CRC32), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
+        checksum: sent with every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns
+        of that once), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
         verify_downloads: compare whole objects with the checksum that the store keeps. transport: moves the requests in
         place of the network. The last five are the names of the seed's release; retry_mode has no effect.
         """
@@ -96,6 +101,7 @@ class S3Base(Session):
         self._skew = Skew()
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
         self._checksum = checksum
+        self._warning = Lock()
         self._verify = verify_downloads
         self._stream = stream
         self.bucket = None if bucket is None else check_bucket(bucket)
@@ -124,16 +130,32 @@ class S3Base(Session):
         authorizer = self._authorizers.get(name) if isinstance(name, str) else None
         if authorizer is None:
             checked = check_bucket(name, argument)
-            authorizer = SigV4Authorizer(self._credentials, self._endpoint, checked, self._clock, self._skew)
-            self._authorizers[checked] = authorizer
+            authorizer = self._authorizers[checked] = self._new_authorizer(checked)
         return authorizer
 
     def _at_service(self) -> SigV4Authorizer:
         authorizer = self._authorizers.get(None)
         if authorizer is None:
-            authorizer = SigV4Authorizer(self._credentials, self._endpoint, None, self._clock, self._skew)
-            self._authorizers[None] = authorizer
+            authorizer = self._authorizers[None] = self._new_authorizer(None)
         return authorizer
+
+    def _new_authorizer(self, bucket: str | None) -> SigV4Authorizer:
+        return SigV4Authorizer(
+            self._credentials, self._endpoint, bucket, self._clock, self._skew, self._send_no_more_checksums
+        )
+
+    def _send_no_more_checksums(self, error: ServiceError) -> None:
+        """The store refuses the default checksum: the session goes on without, and says so once."""
+        if self._checksum == "auto":
+            self._checksum = "off"
+        # A lock that is never released: whoever comes first warns.
+        if self._warning.acquire(blocking=False):
+            warnings.warn(
+                f"{self.endpoint_url} refuses checksums ({error.code}: {error.message}), so this session sends none any "
+                "more; S3Session(checksum='off') says that this is known",
+                ChecksumRefused,
+                stacklevel=2,
+            )
 
 
 def _check_choices(checksum: str, retry_mode: str | None) -> None:

@@ -15,6 +15,7 @@ from s3func.message import Request, Response, UploadBody
 from s3func.results import PutResult
 from s3func.s3.headers import check_key, check_text, etag_value, header_value
 from s3func.s3.operations import add_conditions, bare, copy_source, document, on_bucket, refuse_disguise, with_document
+from s3func.s3.payload import DefaultChecksum
 from s3func.wire.encoding import encode_query
 from s3func.wire.s3xml_multipart import PART_NUMBER_MAX, CompletedPart, CopyPartResult, PartsPage, UploadsPage
 
@@ -78,20 +79,23 @@ def create_multipart_upload(
     *,
     checksum_algorithm: str | None = None,
     checksum_type: str | None = None,
+    is_default: bool = False,
 ) -> Request:
     """`fields` are the object's headers. checksum_algorithm: lower or upper case. checksum_type: see CHECKSUM_TYPES.
 
     The checksum is that of each part, and of the whole object: composed of those of the parts, or computed as if the
-    object had been sent in one piece ("FULL_OBJECT", which the SHAs cannot be).
+    object had been sent in one piece ("FULL_OBJECT", which the SHAs cannot be). is_default: nobody asked for it, so a
+    store that refuses it is asked without.
     """
+    value = DefaultChecksum if is_default else str
     if checksum_type is not None:
         if checksum_type not in CHECKSUM_TYPES:
             raise ValueError(f"checksum_type must be one of {CHECKSUM_TYPES}, not {checksum_type!r}")
         if checksum_algorithm is None:
             raise ValueError("checksum_type is given without a checksum algorithm")
-        fields["x-amz-checksum-type"] = checksum_type
+        fields["x-amz-checksum-type"] = value(checksum_type)
     if checksum_algorithm is not None:
-        fields["x-amz-checksum-algorithm"] = header_value("checksum_algorithm", checksum_algorithm).upper()
+        fields["x-amz-checksum-algorithm"] = value(header_value("checksum_algorithm", checksum_algorithm).upper())
     return bare("POST", place, check_key(key), "uploads=", fields)
 
 

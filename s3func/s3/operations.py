@@ -28,6 +28,7 @@ from s3func.s3.headers import (
     tagging_value,
     time_value,
 )
+from s3func.s3.payload import DefaultChecksum
 from s3func.wire.encoding import encode_query
 from s3func.wire.sigv4 import EMPTY_SHA256
 
@@ -335,7 +336,7 @@ def delete_objects(place: Place, body: bytes) -> Request:
     fields = {
         "content-md5": b64encode(md5(body, usedforsecurity=False).digest()).decode(),
         "content-type": "application/xml",
-        "x-amz-checksum-crc32": b64encode(crc32(body).to_bytes(4, "big")).decode(),
+        "x-amz-checksum-crc32": DefaultChecksum(b64encode(crc32(body).to_bytes(4, "big")).decode()),
     }
     return with_document(on_bucket("POST", place, "delete=", fields), body)
 

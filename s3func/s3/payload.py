@@ -5,6 +5,8 @@ which cannot be said of aws-chunked trailers.
 The payload hash is SHA-256 over plain http, where anyone on the way could change the bytes; over TLS, which protects
 them already, and for large bodies that never leave the machine, it is UNSIGNED-PAYLOAD as long as a checksum travels,
 because SHA-256 costs three times as much as sending.
+A checksum that nobody asked for is a DefaultChecksum: a store that refuses it by name is asked again without it, and
+not bothered with one any more. A checksum that was asked for is sent or the call fails.
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html
 """
 
@@ -19,12 +21,24 @@ from s3func.s3.config import is_loopback
 from s3func.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:
+    from s3func.errors import ServiceError
+    from s3func.message import Request, UploadBody
     from s3func.transport.body import Body
 
 CHECKSUMS = frozenset({"auto", "crc32", "crc32c", "crc64nvme", "sha1", "sha256", "off"})
 # Headers that talk about a checksum and are none.
 _ABOUT_CHECKSUMS = frozenset({"x-amz-checksum-algorithm", "x-amz-checksum-mode", "x-amz-checksum-type"})
 _SMALL = 1024 * 1024
+_REFUSALS = frozenset({"InvalidArgument", "InvalidRequest", "NotImplemented"})
+# Where these are missing, a header that "implies functionality that is not implemented" can only be the checksum's.
+_ALWAYS_SENT = frozenset({"x-amz-content-sha256", "x-amz-date", "x-amz-security-token"})
+_CONDITIONS = frozenset({"if-match", "if-none-match"})
+
+
+class DefaultChecksum(str):
+    """The value of a checksum header that is sent because nobody said otherwise, and that may be left out."""
+
+    __slots__ = ()
 
 
 def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) -> str:
@@ -41,7 +55,8 @@ def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) ->
         if algorithm in {"auto", "crc32"}:
             # Without a Hasher object: 0.4 µs for 1 KiB.
             value = crc32(body) if isinstance(body, bytes) and len(body) <= _SMALL else _crc32(body)
-            fields["x-amz-checksum-crc32"] = b2a_base64(value.to_bytes(4, "big"), newline=False).decode()
+            digest = b2a_base64(value.to_bytes(4, "big"), newline=False).decode()
+            fields["x-amz-checksum-crc32"] = DefaultChecksum(digest) if algorithm == "auto" else digest
         else:
             _add_checksum(body, fields, algorithm)
     if not origin.startswith("https:"):
@@ -53,12 +68,43 @@ def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) ->
     return _sha256(body)
 
 
+def leave_out_checksum(request: Request, error: ServiceError) -> bool:
+    """Take the default checksum out of a request that was refused because of it; False, and no change, otherwise."""
+    headers = request.headers
+    names = [name for name, value in headers.items() if isinstance(value, DefaultChecksum)]
+    if not names or not _is_about_checksum(error, [name for name in headers if name not in names]):
+        return False
+    for name in names:
+        del headers[name]
+    if headers["x-amz-content-sha256"] == UNSIGNED_PAYLOAD:
+        # What the checksum protected is left to the signature.
+        headers["x-amz-content-sha256"] = _sha256(request.body)  # type: ignore[arg-type]  # a client's body, never a stream
+    return True
+
+
+def _is_about_checksum(error: ServiceError, others: list[str]) -> bool:
+    """Whether a store says that it takes no checksum header; `others` are the names of the request's other headers."""
+    if error.code not in _REFUSALS:
+        return False
+    named = (error.details.get("Header", "") or error.details.get("ArgumentName", "")).lower()
+    message = error.message.lower()
+    if "x-amz-checksum" in named or "x-amz-checksum" in message:
+        # A checksum that was compared and does not match is no reason to go on without one.
+        return "match" not in message
+    if error.code != "NotImplemented" or named:
+        return False
+    if "checksum" in message:
+        return True
+    unusual = {name for name in others if name.startswith("x-amz-") and not name.startswith("x-amz-meta-")}
+    return "header" in message and not (unusual - _ALWAYS_SENT) and _CONDITIONS.isdisjoint(others)
+
+
 def body_length(body: Body) -> int:
     """Bytes in all."""
     return len(body) if isinstance(body, bytes) else body.length
 
 
-def _sha256(body: Body) -> str:
+def _sha256(body: Body | UploadBody) -> str:
     if isinstance(body, bytes):
         return sha256(body).hexdigest() if body else EMPTY_SHA256
     digest = sha256()
