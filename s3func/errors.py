@@ -35,6 +35,7 @@
     │   ├── LockLost                 the lease ran out or was broken: somebody else may hold the lock now
     │   ├── LockStoreError           the store failed too long, or is not one that a lock can stand on
     │   └── LockTimeout              `with session.lock(…, timeout=…)` did not get it in time (also a TimeoutError)
+    ├── SourceChanged                the local file was written to while it was uploaded; nothing was published
     └── NotSupported                 this session cannot do that, known before anything is sent
 
 A mistake in an argument is a ValueError or TypeError that names the argument, raised before anything is sent.
@@ -309,6 +310,10 @@ class LockStoreError(LockError):
 
 class LockTimeout(LockError, TimeoutError):
     """The lock was not free in the time that a `with` statement was given."""
+
+
+class SourceChanged(S3FuncError):
+    """The local file changed while it was read, each time that it was tried; what was sent of it was thrown away."""
 
 
 class NotSupported(S3FuncError):

@@ -12,17 +12,56 @@ Every verb takes `bucket=` for a bucket other than the session's own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypedDict, Unpack, final
 
-from s3func.errors import NotFound
+from s3func.errors import NotFound, NotSupported
 from s3func.models import Capabilities
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
     from types import TracebackType
 
     from s3func.listing import ObjectListing
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.transport.body import BodySource
+    from s3func.transport.transfer import Progress, TransferConfig
+
+
+class PutOptions(TypedDict, total=False):
+    """The keywords of put_object, for the verbs that pass them on; a store refuses those that it has no word for."""
+
+    metadata: Mapping[str, str] | None
+    content_type: str | None
+    cache_control: str | None
+    content_disposition: str | None
+    content_encoding: str | None
+    content_language: str | None
+    expires: Any
+    storage_class: str | None
+    acl: str | None
+    tagging: Mapping[str, str] | str | None
+    if_match: str | None
+    if_none_match: str | None
+    checksum: str | None
+    headers: Mapping[str, str] | None
+    multipart: bool | None
+    transfer: TransferConfig | None
+    progress: Progress | None
+    bucket: str | None
+
+
+class UploadStream(Protocol):
+    """An object that is being written piece by piece; it appears when it is finished, or never. One thread at a time."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """The next bytes; they may be reused afterwards. Raises what went wrong with those before."""
+
+    def finish(self) -> PutResult:
+        """Publish the object."""
+
+    def abort(self) -> None:
+        """Give up; nothing of it stays in the store. Also allowed after finish() or abort(), where it does nothing."""
 
 
 class Session(ABC):
@@ -64,6 +103,33 @@ class Session(ABC):
         """Let go of idle connections."""
 
     @final
+    def upload_file(
+        self, path: str | os.PathLike[str], key: str, *, resume: bool = False, **options: Unpack[PutOptions]
+    ) -> PutResult:
+        """Store a local file: put_object for its path, and all keywords of put_object.
+
+        resume: go on with an upload of this key that was interrupted, if there is one whose parts are those of the
+        file; what fails then is left in the store for the next call. Nobody else may be uploading this key meanwhile.
+        SourceChanged when the file is being written to.
+        """
+        import os
+
+        file = _PathOf(os.fspath(path))
+        if resume:
+            return self._resume_upload(file, key, options)
+        # put_object names its keywords one by one, and each store its own.
+        put: Any = self.put_object
+        result: PutResult = put(key, file, **options)
+        return result
+
+    def _resume_upload(self, path: os.PathLike[str], key: str, options: PutOptions) -> PutResult:
+        raise NotSupported(f"{type(self).__name__} cannot resume uploads")
+
+    def _upload_stream(self, key: str, **options: Unpack[PutOptions]) -> UploadStream:
+        """Begin an object that is written piece by piece; the keywords are those of put_object."""
+        raise NotSupported(f"{type(self).__name__} cannot write objects piece by piece")
+
+    @final
     def exists(self, key: str, version_id: str | None = None, *, bucket: str | None = None) -> bool:
         """Whether there is such an object. A missing bucket is False as well: HEAD cannot tell them apart."""
         try:
@@ -84,3 +150,15 @@ class Session(ABC):
 
     def __reduce__(self) -> Any:
         raise TypeError(f"a {type(self).__name__} holds secrets and connections, and is not pickled")
+
+
+class _PathOf:
+    """A path that was a str: put_object would take the str itself for the body."""
+
+    def __init__(self, path: str) -> None:
+        if not isinstance(path, str):
+            raise TypeError(f"path must be a str or a path of one, not of {type(path).__name__}")
+        self._path = path
+
+    def __fspath__(self) -> str:
+        return self._path

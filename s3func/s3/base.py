@@ -19,6 +19,7 @@ from s3func.s3.options import Options, one_secret
 from s3func.s3.payload import CHECKSUMS
 from s3func.session import Session
 from s3func.transport.client import Client
+from s3func.transport.transfer import DEFAULT_TRANSFER, TransferConfig, checked_transfer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,6 +54,7 @@ class S3Base(Session):
         max_connections: int = 10,
         checksum: str = "auto",
         verify_downloads: bool = True,
+        transfer: TransferConfig | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
         max_pool_connections: int | None = None,
@@ -69,8 +71,8 @@ class S3Base(Session):
         or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
         checksum: sent with every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns
         of that once), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
-        verify_downloads: compare whole objects with the checksum that the store keeps. transport: moves the requests in
-        place of the network. The last five are the names of the seed's release; retry_mode has no effect.
+        verify_downloads: compare whole objects with the checksum that the store keeps. transfer: how large objects move,
+        see TransferConfig. transport: moves the requests in place of the network. The last five are the names of the seed's release; retry_mode has no effect.
         """
         _check_choices(checksum, retry_mode)
         options = Options(
@@ -103,6 +105,7 @@ class S3Base(Session):
         self._checksum = checksum
         self._warning = Lock()
         self._verify = verify_downloads
+        self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
         self._stream = stream
         self.bucket = None if bucket is None else check_bucket(bucket)
 
