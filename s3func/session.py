@@ -61,7 +61,7 @@ class UploadStream(Protocol):
         """Publish the object."""
 
     def abort(self) -> None:
-        """Give up; nothing of it stays in the store. Also allowed after finish() or abort(), where it does nothing."""
+        """Leave nothing of it in the store. It may be called at any time; after finish() or abort() it does nothing."""
 
 
 class Session(ABC):

@@ -2,7 +2,8 @@
 
 Rule 1: no queue. `submit` blocks until a task may begin, so what the producer holds is bounded by what is under way.
 Rule 2: the first failure is the failure. It stops the others, and the producer learns of it at its next step.
-Rule 3: threads end with the call: whoever leaves the `with` block has waited for every one of them.
+Rule 3: threads end with the call: whoever leaves the `with` block has waited for every one of them. One that has
+        nothing to do ends by itself, so a crew that somebody forgot does not hold the interpreter at its end.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from s3func.message import Request, Response
     from s3func.transport.client import Authorizer
+
+
+_IDLE_SECONDS = 1.0
 
 
 class CrewStopped(Exception):
@@ -89,9 +93,18 @@ class Crew:
         self._under_way = 0
         self._idle = 0
         self._threads: list[Thread] = []
+        self._started = 0
         self._failure: BaseException | None = None
         self._stopped = Event()
         self._is_over = False
+
+    def wait_for_room(self) -> None:
+        """Block until a task could begin at once; raises what submit raises.
+
+        For a producer that has to hold no more than one task's worth beside those that are under way, or nothing.
+        """
+        with self._lock:
+            self._wait_for_room()
 
     def submit(self, task: Callable[[], None]) -> None:
         """Have a task carried out; blocks while as many as allowed are under way.
@@ -99,18 +112,14 @@ class Crew:
         Raises the first failure of any task before this one, or CrewStopped after cancel().
         """
         with self._lock:
-            while self._under_way >= self.limit.current and not self._stopped.is_set():
-                self._room.wait()
-            self._raise_failure()
-            self.check()
-            if self._is_over:
-                raise RuntimeError("this crew has been joined: it takes no more tasks")
+            self._wait_for_room()
             self._under_way += 1
             self._tasks.append(task)
             if self._idle >= len(self._tasks):
                 self._handed_over.notify()
                 return
-            thread = Thread(target=self._work, name=f"{self._name}-{len(self._threads) + 1}")
+            self._started += 1
+            thread = Thread(target=self._work, name=f"{self._name}-{self._started}")
             # Noted before it starts: an interrupt may come right behind the start.
             self._threads.append(thread)
             try:
@@ -168,6 +177,14 @@ class Crew:
             self.cancel()
             raise
 
+    def _wait_for_room(self) -> None:
+        while self._under_way >= self.limit.current and not self._stopped.is_set():
+            self._room.wait()
+        self._raise_failure()
+        self.check()
+        if self._is_over:
+            raise RuntimeError("this crew has been joined: it takes no more tasks")
+
     def _raise_failure(self) -> None:
         failure = self._failure
         if failure is not None:
@@ -192,9 +209,11 @@ class Crew:
             with self._lock:
                 self._idle += 1
                 while not self._tasks and not self._is_over:
-                    self._handed_over.wait()
+                    if not self._handed_over.wait(_IDLE_SECONDS):
+                        break
                 self._idle -= 1
                 if not self._tasks:
+                    self._threads.remove(current_thread())
                     return
                 task = self._tasks.popleft()
             self._carry_out(task)
