@@ -100,7 +100,7 @@ class ASGIApp:
         headers = headers_of(scope["headers"])
         intake: Intake | None = None
         body: bytes | BodyStream
-        if _is_short(headers) and "expect" not in headers:
+        if "content-length" in headers and is_short(headers):
             collected = await _collect(receive)
             if collected is None:
                 return
@@ -344,10 +344,13 @@ def headers_of(pairs: list[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def _is_short(headers: dict[str, str]) -> bool:
-    length = headers.get("content-length", "")
+def is_short(headers: dict[str, str]) -> bool:
+    """Whether the body is here already or soon, so that nobody has to wait for it: short, and not to be asked for."""
+    if "expect" in headers or "transfer-encoding" in headers:
+        return False
+    length = headers.get("content-length")
     # The HTTP parser has let only digits through.
-    return length.isdecimal() and int(length) <= COLLECTED_BYTES
+    return length is None or (len(length) < 10 and int(length) <= COLLECTED_BYTES)
 
 
 async def _collect(receive: Receive) -> bytes | None:

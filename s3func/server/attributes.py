@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from s3func.errors import service_error
 from s3func.server.access import TAGGING
@@ -42,6 +43,8 @@ _UNIMPLEMENTED = (
     "x-amz-if-match-",
     "x-amz-write-offset-bytes",
 )
+# A date costs 2 µs, a third of all the headers of an object.
+_date_of_second = lru_cache(maxsize=4096)(http_date)
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
@@ -49,9 +52,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 def refuse_unimplemented(headers: Mapping[str, str], *implemented: str) -> None:
     """NotImplemented for headers whose effect this server does not have; `implemented`: those that this operation has."""
     for name in headers:
-        if not name.startswith("x-amz-") or name in implemented:
-            continue
-        if name.startswith(_UNIMPLEMENTED):
+        if name.startswith(_UNIMPLEMENTED) and name not in implemented:
             raise service_error(
                 "NotImplemented",
                 "A header you provided implies functionality that is not implemented.",
@@ -98,7 +99,7 @@ def object_headers(stored: StoredObject, *, with_checksums: bool) -> dict[str, s
     for name, value in stored.metadata.items():
         headers[_METADATA + name] = value if value.isascii() else _encoded_word(value)
     headers["etag"] = f'"{stored.etag}"'
-    headers["last-modified"] = http_date(stored.last_modified)
+    headers["last-modified"] = _date_of_second(int(stored.last_modified))
     headers["accept-ranges"] = "bytes"
     if stored.version_id is not None:
         headers["x-amz-version-id"] = stored.version_id

@@ -36,6 +36,10 @@ SKEW_SECONDS = 15 * 60
 SERVICE = "s3"
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
+_PRESIGNING = frozenset({"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"})
+_READ_MAX = 1000
+_SIGNATURE_LENGTH = 64
+_SIGNATURE = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _QUERY_PARAMETERS = ("Algorithm", "Credential", "Date", "Expires", "SignedHeaders", "Signature")
 # Lists what may be listed without it, in another form.
 _HARMLESS_UNSIGNED = frozenset({"list-type"})
@@ -71,7 +75,7 @@ class Authenticator:
     """Checks requests against the secrets of the users; safe from many threads at once."""
 
     def __init__(
-        self, users: Users, *, region: str, clock: Clock, no_auth: bool, domains: Sequence[str] = ("localhost",)
+        self, users: Users, *, region: str, clock: Clock, no_auth: bool, domains: tuple[str, ...] = ("localhost",)
     ) -> None:
         """With `no_auth`, every request is the first user's, whatever signature it carries. domains: see addressing."""
         self._users = users
@@ -80,6 +84,10 @@ class Authenticator:
         self._region = region
         self._clock = clock
         self._keys: dict[tuple[str, str], bytes] = {}
+        # What a client's Authorization headers of one day have in common, all but the signature, and the date that came
+        # last: reading them again for every request cost 5 of the 12 µs that a verification takes.
+        self._read: dict[str, sigv4.Authorization] = {}
+        self._moment = ("", 0.0)
 
     def authenticate(self, request: Request, parameters: Sequence[tuple[str, str]]) -> Grant:
         """Find out who sent the request; `parameters` is its query, decoded.
@@ -91,8 +99,10 @@ class Authenticator:
         if self._everybody is not None:
             return Grant(self._everybody, *_payload(headers))
         authorization = headers.get("authorization")
-        presigned = any(name in {"X-Amz-Signature", "X-Amz-Credential", "X-Amz-Algorithm"} for name, _ in parameters)
-        version_2 = self._version_2(authorization, parameters)
+        presigned = bool(parameters) and any(name in _PRESIGNING for name, _ in parameters)
+        version_2 = None
+        if parameters or (authorization is not None and authorization.startswith("AWS ")):
+            version_2 = self._version_2(authorization, parameters)
         if (authorization is not None) + presigned + (version_2 is not None and version_2.expires is not None) > 1:
             raise service_error("InvalidArgument", "Only one authentication mechanism is allowed in a request.")
         if version_2 is not None:
@@ -125,19 +135,36 @@ class Authenticator:
             if header.startswith("AWS4-"):
                 raise _unsupported_mechanism()
             raise service_error("InvalidArgument", "Unsupported Authorization Type")
+        authorization = self._authorization(header)
+        payload_hash = headers.get("x-amz-content-sha256")
+        if payload_hash is None:
+            raise service_error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
+        date = headers.get("x-amz-date", "")
+        known, moment = self._moment
+        if date != known or not date:
+            date, moment = _signing_time(headers)
+            self._moment = (date, moment)
+        self._check_scope("AuthorizationHeaderMalformed", authorization, date)
+        self._check_skew(date, moment)
+        return _Claim(authorization, date, (payload_hash,), query)
+
+    def _authorization(self, header: str) -> sigv4.Authorization:
+        """The header taken apart."""
+        beginning, signature = header[:-_SIGNATURE_LENGTH], header[-_SIGNATURE_LENGTH:]
+        known = self._read.get(beginning)
+        if known is not None and _SIGNATURE.fullmatch(signature) is not None:
+            return sigv4.Authorization(*known[:5], signature)
         try:
             authorization = sigv4.parse_authorization(header)
         except ValueError as error:
             raise service_error(
                 "AuthorizationHeaderMalformed", f"The authorization header is malformed: {error}."
             ) from error
-        payload_hash = headers.get("x-amz-content-sha256")
-        if payload_hash is None:
-            raise service_error("InvalidRequest", "Missing required header for this request: x-amz-content-sha256")
-        date, moment = _signing_time(headers)
-        self._check_scope("AuthorizationHeaderMalformed", authorization, date)
-        self._check_skew(date, moment)
-        return _Claim(authorization, date, (payload_hash,), query)
+        if authorization.signature == signature and beginning.endswith("Signature="):
+            if len(self._read) >= _READ_MAX:
+                self._read.clear()
+            self._read[beginning] = authorization
+        return authorization
 
     def _check_skew(self, date: str, moment: float) -> None:
         now = self._clock.now()
@@ -341,7 +368,7 @@ def _signed_headers(request: Request, names: Sequence[str]) -> Mapping[str, str]
     if "host" not in signed or not signed.issubset(headers):
         missing = sorted(({"host"} - signed) | (signed - headers.keys()))
         raise service_error("AccessDenied", f"These headers must be signed and sent: {', '.join(missing)}")
-    unsigned = [name for name in headers if name.startswith("x-amz-") and name not in signed and name != _SIGNED_ANYWAY]
+    unsigned = [name for name in headers if name not in signed and name.startswith("x-amz-") and name != _SIGNED_ANYWAY]
     if unsigned:
         raise service_error(
             "AccessDenied",
@@ -420,7 +447,9 @@ def _http_time(text: str) -> float:
 
 
 def _refuse_token(headers: Mapping[str, str], parameters: Sequence[tuple[str, str]]) -> None:
-    if "x-amz-security-token" in headers or any(name.lower() == "x-amz-security-token" for name, _ in parameters):
+    if "x-amz-security-token" in headers or (
+        parameters and any(name.lower() == "x-amz-security-token" for name, _ in parameters)
+    ):
         raise service_error("InvalidToken", "The keys of this server are used without a session token.")
 
 

@@ -30,6 +30,7 @@ SOURCE_CUSTOMER = "x-amz-copy-source-server-side-encryption-customer-"
 _KEY_ID = f"{HEADER}-aws-kms-key-id"
 _CONTEXT = f"{HEADER}-context"
 _BUCKET_KEY = f"{HEADER}-bucket-key-enabled"
+_OF_THE_STORE = (HEADER, _KEY_ID, _CONTEXT, _BUCKET_KEY)
 _ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 _KEY_BYTES = 32
 
@@ -86,7 +87,7 @@ def check_readable(headers: Mapping[str, str], documents: Mapping[str, str], pre
     prefix: SOURCE_CUSTOMER for the source of a copy. Raises InvalidRequest (InvalidRequest, InvalidArgument).
     """
     if prefix == CUSTOMER:
-        for name in (HEADER, _KEY_ID, _CONTEXT, _BUCKET_KEY):
+        for name in _OF_THE_STORE:
             if name in headers:
                 raise _invalid(name, f"{name} header is not supported for this operation.")
     _check_customer_key(headers, documents, prefix)
@@ -120,7 +121,11 @@ def encryption_headers(
 
 def customer_key(headers: Mapping[str, str], prefix: str = CUSTOMER) -> bytes | None:
     """The customer's key in the headers, None without any; InvalidRequest where its three headers do not fit together."""
-    algorithm, text, md5 = (headers.get(f"{prefix}{name}") for name in ("algorithm", "key", "key-md5"))
+    algorithm, text, md5 = (
+        headers.get(f"{prefix}algorithm"),
+        headers.get(f"{prefix}key"),
+        headers.get(f"{prefix}key-md5"),
+    )
     if algorithm is None and text is None and md5 is None:
         return None
     if algorithm is None:
@@ -162,7 +167,8 @@ def customer_key(headers: Mapping[str, str], prefix: str = CUSTOMER) -> bytes | 
 
 def _check_customer_key(headers: Mapping[str, str], documents: Mapping[str, str], prefix: str) -> None:
     key = customer_key(headers, prefix)
-    kept = json.loads(documents.get(ENCRYPTION, "{}"))
+    document = documents.get(ENCRYPTION)
+    kept = {} if document is None else json.loads(document)
     if "customer" not in kept:
         if key is not None:
             raise _refused("The encryption parameters are not applicable to this object.")

@@ -21,7 +21,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from s3func.message import BLOCK, Request, Response
-from s3func.server.asgi import COLLECTED_BYTES, NO_BODY, headers_of
+from s3func.server.asgi import NO_BODY, headers_of, is_short
 from s3func.wire import s3xml
 
 if TYPE_CHECKING:
@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 256 * 1024
 """A request line with headers that is longer is refused."""
-_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 _OFFER = re.compile(rb"(?i)(\r\nconnection:[^\r\n]*?)\bupgrade\b")
-_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::[0-9]{0,5})?")
+_HOST = re.compile(r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*)(?::[0-9]{0,5})?")
 _CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus}
 
@@ -46,10 +45,11 @@ class _Event:
 class Exchange:
     """A short request and its answer; what uvicorn asks of a cycle, it has as well."""
 
-    __slots__ = ("body", "disconnected", "keep_alive", "more_body", "response_complete")
+    __slots__ = ("body", "disconnected", "headers", "keep_alive", "more_body", "response_complete")
     message_event = _Event()
 
-    def __init__(self, *, keep_alive: bool) -> None:
+    def __init__(self, headers: dict[str, str], *, keep_alive: bool) -> None:
+        self.headers = headers
         self.keep_alive = keep_alive
         self.body = b""
         self.more_body = True
@@ -76,21 +76,27 @@ class Connection(HttpToolsProtocol):
             raise ValueError("a request target has no fragment")
         super().on_url(url)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self.headers.append((name.lower(), value))
+
     def on_headers_complete(self) -> None:
         self.in_head = False
         version = self.parser.get_http_version()
-        if self.parser.should_upgrade() and any(name in _FRAMING for name, _ in self.headers):
+        headers = headers_of(self.headers)
+        if self.parser.should_upgrade() and ("content-length" in headers or "transfer-encoding" in headers):
             raise ValueError("the parser would take the body for something else")
-        _check_head(version, self.headers)
+        _check_head(version, headers)
         before: Any = self.cycle
-        if (before is None or before.response_complete) and not self.flow.write_paused and _is_short(self.headers):
-            self.cycle = Exchange(keep_alive=version != "1.0" and self.parser.should_keep_alive())  # type: ignore[assignment]
+        if (before is None or before.response_complete) and not self.flow.write_paused and is_short(headers):
+            keep_alive = version != "1.0" and self.parser.should_keep_alive()
+            self.cycle = Exchange(headers, keep_alive=keep_alive)  # type: ignore[assignment]
             return
-        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        url, pairs = self.url, self.headers
         super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
+        self.url = url
         # The scope has this very list.
-        self.headers += headers
+        self.headers += pairs
+        self.expect_100_continue = headers.get("expect", "").lower() == "100-continue"
         self.scope["extensions"] = {"s3func.reset": {"reset": self.reset}}
         super().on_headers_complete()
 
@@ -106,13 +112,17 @@ class Connection(HttpToolsProtocol):
         if type(cycle) is not Exchange:
             super().on_message_complete()
             return
-        url = httptools.parse_url(self.url)
-        headers = headers_of(self.headers)
+        headers = cycle.headers
+        path, _, query = self.url.decode("latin-1").partition("?")
+        if path[:1] != "/":
+            # "http://host/path" is how a proxy is asked, and a server has to understand it as well.
+            url = httptools.parse_url(self.url)
+            path, query = (url.path or b"").decode("latin-1"), (url.query or b"").decode("latin-1")
         request = Request(
             self.parser.get_method().decode("ascii"),
             f"{self.scheme}://{headers.get('host', '')}",
-            url.path.decode("latin-1"),
-            (url.query or b"").decode("latin-1"),
+            path,
+            query,
             headers,
             cycle.body if "content-length" in headers else NO_BODY,
             peer=self.client[0] if self.client else "",
@@ -239,17 +249,6 @@ class Connection(HttpToolsProtocol):
         self.transport.close()
 
 
-def _is_short(headers: list[tuple[bytes, bytes]]) -> bool:
-    for name, value in headers:
-        if name == b"content-length":
-            # The parser has let only digits through.
-            if len(value) > 9 or int(value) > COLLECTED_BYTES:
-                return False
-        elif name in {b"transfer-encoding", b"expect"}:
-            return False
-    return True
-
-
 def _head(status: int, headers: dict[str, str]) -> bytes:
     line = _STATUS_LINES.get(status) or f"HTTP/1.1 {status} \r\n"
     # One look at all of them: a line break in a value would be another header, or another answer.
@@ -258,15 +257,16 @@ def _head(status: int, headers: dict[str, str]) -> bytes:
     return (line + "".join([f"{name}: {value}\r\n" for name, value in headers.items()]) + "\r\n").encode()
 
 
-def _check_head(version: str, headers: list[tuple[bytes, bytes]]) -> None:
+def _check_head(version: str, headers: dict[str, str]) -> None:
     """ValueError, for which the parser gives the connection up, unless this is HTTP/1 with one Host that can be one.
 
     https://www.rfc-editor.org/rfc/rfc9112#section-3.2
     """
     if version not in {"1.0", "1.1"}:
         raise ValueError(f"HTTP/{version} is not spoken here")
-    hosts = [value for name, value in headers if name == b"host"]
-    if len(hosts) > 1 or (version == "1.1" and not hosts):
-        raise ValueError("a request has one Host")
-    if hosts and _HOST.fullmatch(hosts[0]) is None:
+    host = headers.get("host")
+    if host is None and version == "1.1":
+        raise ValueError("a request has a Host")
+    # Two of them have a comma in between.
+    if host is not None and _HOST.fullmatch(host) is None:
         raise ValueError("the Host is no host")
