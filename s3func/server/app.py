@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from s3func.clock import SYSTEM_CLOCK, Clock
@@ -22,6 +22,7 @@ from s3func.server.backends.memory import MemoryBackend
 from s3func.server.call import Call, Store
 from s3func.server.cors import actual_headers, preflight
 from s3func.server.payload import BodySourceError
+from s3func.server.refusal import Refusal
 from s3func.server.routing import METHODS, find_handler, method_not_allowed, route_of
 from s3func.server.users import User, Users
 from s3func.wire import s3xml
@@ -29,6 +30,9 @@ from s3func.wire.encoding import http_date
 
 if TYPE_CHECKING:
     from s3func.server.backend import Backend
+    from s3func.server.faults import Faults
+    from s3func.server.journal import Journal
+    from s3func.server.watch import Watch
 
 logger = logging.getLogger("s3func.server")
 
@@ -44,6 +48,8 @@ class S3App:
     https://docs.aws.amazon.com/AmazonS3/latest/API/Type_API_Reference.html
     """
 
+    _watch: Watch | None = None
+
     def __init__(
         self,
         backend: Backend | None = None,
@@ -56,13 +62,16 @@ class S3App:
         domain: str | Iterable[str] = (),
         kms_key_ids: Iterable[str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        journal: Journal | None = None,
+        control: bool = False,
     ) -> None:
         """Put S3 in front of a store; without one, a MemoryBackend.
 
         access_key_id, secret_access_key: the pair of one user, "test" and "test" where nobody is given. users: others,
         each of them a different owner. no_auth: whoever can connect may do everything. domain: the domains whose sub-domains are buckets
         (`bucket.s3.example.com` for "s3.example.com"), besides localhost. kms_key_ids: the keys that
-        `aws:kms` may name, None for any. clock: what signatures are measured by.
+        `aws:kms` may name, None for any. clock: what signatures are measured by. journal: where requests are recorded.
+        control: whoever is on this machine may set faults and read the journal at `/-/faults` and `/-/journal`.
         """
         everybody = _users(access_key_id, secret_access_key, users)
         if not isinstance(region, str) or not region or "/" in region or not region.isascii():
@@ -77,16 +86,35 @@ class S3App:
         self._is_open = no_auth
         self._auth = Authenticator(everybody, region=region, clock=clock, no_auth=no_auth, domains=self._domains)
         self._date = (-1, "")
+        if journal is not None or control:
+            self._watch = self._begin_watch(journal, control=control)
 
     @property
     def may_block(self) -> bool:
         """Whether an operation may wait for a disk or a network, so that an event loop must not carry it out itself."""
-        return not isinstance(self.backend, MemoryBackend)
+        watch = self._watch
+        return not isinstance(self.backend, MemoryBackend) or (watch is not None and watch.faults.may_wait)
 
     @property
     def reads_at_once(self) -> bool:
         """Whether a head or a small body is read in no more time than a page from a disk, see Backend."""
-        return bool(getattr(self.backend, "reads_at_once", False))
+        watch = self._watch
+        return bool(getattr(self.backend, "reads_at_once", False)) and (watch is None or not watch.faults.may_wait)
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong: nothing, until something is added. Costs nothing while it is not asked for."""
+        if self._watch is None:
+            # Of two threads that ask at the same time, both get the first one's.
+            self.__dict__.setdefault("_watch", self._begin_watch(None))
+        watch = self._watch
+        assert watch is not None
+        return watch.faults
+
+    @property
+    def journal(self) -> Journal | None:
+        """What was asked, where it is recorded."""
+        return None if self._watch is None else self._watch.journal
 
     def __call__(self, request: Request) -> Response:
         """Answer one request; refusals are answers, too. What the client's own body raises is passed on to it."""
@@ -94,12 +122,17 @@ class S3App:
 
     def handle(self, request: Request, *, mount: str = "") -> Response:
         """Like calling the app; `mount` is the beginning of the path that belongs to another application around it."""
+        watch = self._watch
+        return self._carry_out(request, mount) if watch is None else watch.handle(request, mount)
+
+    def _carry_out(self, request: Request, mount: str, instead: Callable[[], Response] | None = None) -> Response:
+        """Answer a request, or answer it with what `instead` gives in place of an operation."""
         request_id = secrets.token_hex(8).upper()
         begun = self._clock.monotonic()
         target = Target("service")
         try:
             target = self._target(request, mount)
-            response = self._answer(request, target)
+            response = self._answer(request, target) if instead is None else instead()
         except ServiceError as error:
             response = _refusal(error, request, target, request_id)
         except BodySourceError as failed:
@@ -153,6 +186,12 @@ class S3App:
         call.access = authorize(call, route, target.tenant, is_open=self._is_open)
         return handler(call)
 
+    def _begin_watch(self, journal: Journal | None, *, control: bool = False) -> Watch:
+        from s3func.server.watch import Watch
+        from s3func.server.watched import S3Provider
+
+        return Watch(S3Provider(self._target, self._carry_out, self._clock.now), self._clock, journal, control=control)
+
     def _http_date(self) -> str:
         second = int(self._clock.now())
         known, text = self._date
@@ -179,7 +218,7 @@ def _users(access_key_id: str | None, secret_access_key: str | None, others: Ite
     return Users([User(access_key_id, secret_access_key, OWNER), *users])
 
 
-def _refusal(error: ServiceError, request: Request, target: Target, request_id: str) -> Response:
+def _refusal(error: ServiceError, request: Request, target: Target, request_id: str) -> Refusal:
     """The error document."""
     headers = {**error.headers, "content-type": "application/xml"}
     about = {"BucketName": error.bucket or target.bucket, "Key": error.key or target.key}
@@ -192,4 +231,4 @@ def _refusal(error: ServiceError, request: Request, target: Target, request_id: 
         host_id=request_id,
         extra={name: value for name, value in (about | error.details).items() if value},
     )
-    return Response(error.status, headers, document)
+    return Refusal(error.status, headers, document, error.code)
