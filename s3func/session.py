@@ -61,7 +61,7 @@ class UploadStream(Protocol):
         """Publish the object."""
 
     def abort(self) -> None:
-        """Leave nothing of it in the store. It may be called at any time; after finish() or abort() it does nothing."""
+        """Leave nothing of it in the store. Allowed at any time; once the object is finished or aborted it does nothing."""
 
 
 class Session(ABC):

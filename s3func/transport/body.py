@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from threading import Thread
 from typing import BinaryIO, Protocol, TypeAlias, cast
 
@@ -64,15 +64,28 @@ class FileBody:
 
     replayable = True
 
-    def __init__(self, file: BinaryIO, offset: int, length: int, *, owned: bool) -> None:
-        """owned: whether the file was opened here, and so is closed here."""
+    def __init__(
+        self,
+        file: BinaryIO,
+        offset: int,
+        length: int,
+        *,
+        owned: bool,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """owned: whether the file was opened here, and so is closed here.
+
+        check: called when all has been read and before the last block is sent: what it raises keeps the store from ever
+        having the whole body.
+        """
         self._file = file
         self._offset = offset
         self._owned = owned
+        self._check = check
         self.length = length
 
     def blocks(self) -> Iterator[memoryview]:
-        """All bytes from the original offset; ValueError when the file has become shorter."""
+        """All bytes from the original offset; BodyShrunk when the file has become shorter."""
         file = self._file
         file.seek(self._offset)
         left = self.length
@@ -86,15 +99,17 @@ class FileBody:
             else:
                 block = memoryview(file.read(len(wanted)))
             if not block:
-                raise ValueError(f"body became shorter while it was sent: {left} of {self.length} bytes are missing")
+                raise BodyShrunk(f"body became shorter while it was sent: {left} of {self.length} bytes are missing")
             left -= len(block)
+            if not left and self._check is not None:
+                self._check()
             yield block
 
     def crc32(self) -> int:
         """The CRC32 of all that will be sent; a large regular file is read by two threads."""
         from s3func.wire.checksum import crc32_combine, crc32_of
 
-        descriptor = self._descriptor()
+        descriptor = regular_descriptor(self._file)
         if descriptor is None or self.length < _SHARED_READ:
             value = 0
             for block in self.blocks():
@@ -122,19 +137,24 @@ class FileBody:
             raise result
         return crc32_combine(result, second, self.length - half)
 
-    def _descriptor(self) -> int | None:
-        """The descriptor of a regular file whose bytes are those of the file object, for positioned reads."""
-        raw = self._file.raw if type(self._file) is io.BufferedReader else self._file
-        # A class derived from these may translate what it reads.
-        if not hasattr(os, "preadv") or type(raw) is not io.FileIO:
-            return None
-        descriptor = raw.fileno()
-        return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
-
     def close(self) -> None:
         """Close the file if it was opened here."""
         if self._owned:
             self._file.close()
+
+
+class BodyShrunk(ValueError):
+    """The file has become shorter since the call began."""
+
+
+def regular_descriptor(file: object) -> int | None:
+    """The descriptor of a regular file whose bytes are those of the file object, for positioned reads."""
+    raw = file.raw if type(file) is io.BufferedReader else file
+    # A class derived from these may translate what it reads.
+    if not hasattr(os, "preadv") or type(raw) is not io.FileIO:
+        return None
+    descriptor = raw.fileno()
+    return descriptor if stat.S_ISREG(os.fstat(descriptor).st_mode) else None
 
 
 def _crc32_of_range(descriptor: int, offset: int, length: int) -> int:
@@ -146,7 +166,7 @@ def _crc32_of_range(descriptor: int, offset: int, length: int) -> int:
     while offset < end:
         count = os.preadv(descriptor, [buffer[: end - offset]], offset)
         if count == 0:
-            raise ValueError(f"body became shorter while it was read: {end - offset} bytes are missing")
+            raise BodyShrunk(f"body became shorter while it was read: {end - offset} bytes are missing")
         value = crc32_of(buffer[:count], value)
         offset += count
     return value

@@ -64,6 +64,12 @@ class AdaptiveLimit:
             self._successes = 0
             self.current = max(1, self.current // 2)
 
+    def lower(self, maximum: int) -> None:
+        """From now on, never more than this (and never less than one)."""
+        with self._lock:
+            self.maximum = max(1, min(self.maximum, maximum))
+            self.current = min(self.current, self.maximum)
+
     def success(self) -> None:
         """Count a request that was carried out."""
         if self.current == self.maximum:
