@@ -19,10 +19,11 @@ from s3func.models import Capabilities
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
 
     from s3func.listing import ObjectListing
+    from s3func.lock import Lock
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.transport.body import BodySource
     from s3func.transport.transfer import Progress, TransferConfig
@@ -128,6 +129,64 @@ class Session(ABC):
     def _upload_stream(self, key: str, **options: Unpack[PutOptions]) -> UploadStream:
         """Begin an object that is written piece by piece; the keywords are those of put_object."""
         raise NotSupported(f"{type(self).__name__} cannot write objects piece by piece")
+
+    @final
+    def lock(
+        self,
+        key: str,
+        *,
+        shared: bool = False,
+        ttl: float | None = 60.0,
+        fencing: bool = False,
+        grace: float | None = None,
+        poll: tuple[float, float] = (0.25, 5.0),
+        expiry: str = "server",
+        fast: bool = False,
+        timeout: float | None = None,
+        note: str | None = None,
+        on_lost: Callable[[Lock, str], None] | None = None,
+        bucket: str | None = None,
+    ) -> Lock:
+        """A lock of this name, for everybody who uses the same bucket: `with session.lock("job"): …`.
+
+        Nothing is sent yet. Seconds throughout. shared: hold it together with other shared holders. ttl: a lock that
+        was not renewed for so long is lost, and others may have it `grace` seconds later (10, or a quarter of the ttl);
+        None: never, and then a crashed holder blocks everybody until break_lock(). fencing: hand out a `fencing_token`,
+        for which one empty object stays in the bucket. poll: shortest and longest wait between two looks. expiry:
+        "server" compares times of the store, "observed" trusts none and waits. fast: half the requests while nobody
+        else is there, but no token. timeout: how long `with` waits before LockTimeout. note: shown to others by
+        owners(). on_lost: called with the lock and the reason, from another thread.
+        """
+        from s3func.lock import Lock
+
+        return Lock(
+            self,
+            key,
+            shared=shared,
+            ttl=ttl,
+            fencing=fencing,
+            grace=grace,
+            poll=poll,
+            expiry=expiry,
+            fast=fast,
+            timeout=timeout,
+            note=note,
+            on_lost=on_lost,
+            bucket=bucket,
+        )
+
+    @final
+    def limited(self, seconds: float) -> Self:
+        """This session with the same connections, each of whose calls ends after so many seconds: DeadlineExceeded."""
+        from s3func.transport.client import Client
+
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        client = twin.__dict__.get("_client")
+        if isinstance(client, Client):
+            total = seconds if client.total_seconds is None else min(seconds, client.total_seconds)
+            twin.__dict__["_client"] = client.limited(total)
+        return twin
 
     @final
     def exists(self, key: str, version_id: str | None = None, *, bucket: str | None = None) -> bool:

@@ -137,6 +137,10 @@ class Client:
         except IndexError:
             return
 
+    def limited(self, total_seconds: float) -> Client:
+        """The same transport and policy, with another limit and a retry quota of its own."""
+        return Client(self.transport, self.retries, total_seconds=total_seconds, clock=self._clock)
+
     def close(self) -> None:
         """Close the transport's idle connections."""
         self.transport.close()
