@@ -1,4 +1,8 @@
-"""A real S3 server on loopback for tests: `with s3func.testing.server() as s: s.session("bucket").put_object(…)`."""
+"""A real S3 server on loopback for tests: `with s3func.testing.server() as s: s.session("bucket").put_object(…)`.
+
+`s.faults.add("PutObject", key="logs/*", times=2, status=503)` lets requests go wrong, see `Faults.add`;
+`s.journal.operations()` says what was asked.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from s3func.server import Listener, LocalBackend, S3App
+from s3func.server import Faults, Journal, Listener, LocalBackend, S3App
 
 if TYPE_CHECKING:
     from s3func.s3 import S3Session
@@ -18,15 +22,21 @@ __all__ = ["Server", "server"]
 class Server:
     """A server that listens on a free port of 127.0.0.1; a context manager that stops it."""
 
-    def __init__(self, app: S3App, access_key_id: str, secret_access_key: str) -> None:
-        """Start at once."""
+    def __init__(self, app: S3App, access_key_id: str, secret_access_key: str, journal: Journal) -> None:
+        """Start at once. `journal`: the app's."""
         self.app = app
+        self.journal = journal
         self.access_key_id = access_key_id
         self.secret_access_key = secret_access_key
         self.region = app.region
         self._sessions: list[S3Session] = []
         self._listener = Listener(app).start()
         self.endpoint_url = self._listener.endpoint_url
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong: nothing, until something is added."""
+        return self.app.faults
 
     def session(self, bucket: str | None = None, *, create: bool = True, **options: Any) -> S3Session:
         """An S3Session on this server, closed when the server stops.
@@ -76,16 +86,26 @@ def server(
     access_key_id: str = "test-access-key-id",
     secret_access_key: str = "test-secret-access-key",  # noqa: S107 -- for tests on loopback
     region: str = "us-east-1",
+    journal: Journal | None = None,
     **options: Any,
 ) -> Server:
     """Start an S3 server for tests.
 
     backend: the store; without one, memory, or with `path` a LocalBackend in that directory.
-    options: further arguments of S3App (users, no_auth, domain, clock).
+    options: further arguments of S3App (users, no_auth, domain, clock, journal, control). Without a journal of its own
+    it gets one.
     """
     if path is not None:
         if backend is not None:
             raise ValueError("backend and path are two stores; give one of them")
         backend = LocalBackend(path)
-    app = S3App(backend, access_key_id=access_key_id, secret_access_key=secret_access_key, region=region, **options)
-    return Server(app, access_key_id, secret_access_key)
+    journal = Journal() if journal is None else journal
+    app = S3App(
+        backend,
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
+        region=region,
+        journal=journal,
+        **options,
+    )
+    return Server(app, access_key_id, secret_access_key, journal)

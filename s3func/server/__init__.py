@@ -21,15 +21,23 @@ from s3func.server.users import User, Users, load_users
 if TYPE_CHECKING:
     from s3func.server.asgi import ASGIApp
     from s3func.server.backends.local import LocalBackend
+    from s3func.server.backends.session import SessionBackend
+    from s3func.server.faults import Fault, Faults
+    from s3func.server.journal import Journal, JournalEntry
     from s3func.server.listener import Listener, serve
 
 __all__ = [
     "ASGIApp",
     "Backend",
+    "Fault",
+    "Faults",
+    "Journal",
+    "JournalEntry",
     "Listener",
     "LocalBackend",
     "MemoryBackend",
     "S3App",
+    "SessionBackend",
     "User",
     "Users",
     "create_s3_app",
@@ -40,8 +48,13 @@ __all__ = [
 # Loaded when asked for: an event loop and SQLite are of no use to a session that talks to an S3App in memory.
 _LATER = {
     "ASGIApp": "s3func.server.asgi",
+    "Fault": "s3func.server.faults",
+    "Faults": "s3func.server.faults",
+    "Journal": "s3func.server.journal",
+    "JournalEntry": "s3func.server.journal",
     "Listener": "s3func.server.listener",
     "LocalBackend": "s3func.server.backends.local",
+    "SessionBackend": "s3func.server.backends.session",
     "serve": "s3func.server.listener",
 }
 

@@ -67,6 +67,7 @@ class ASGIApp:
 
     def close(self) -> None:
         """Close the store, and wait for operations that are under way."""
+        self.app.release()
         self._uploads.shutdown(cancel_futures=True)
         self._threads.shutdown(cancel_futures=True)
         self.app.close()

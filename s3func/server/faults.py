@@ -216,11 +216,17 @@ class Faults:
         with self._lock:
             self._faults = ()
             self.may_wait = False
-            ended, self._ended = self._ended, threading.Event()
+            ended = self._ended
+            if not ended.is_set():
+                self._ended = threading.Event()
         ended.set()
 
+    def release(self) -> None:
+        """End the delays under way, and let nobody wait from now on: the server is about to end."""
+        self._ended.set()
+
     def wait(self, seconds: float) -> None:
-        """Wait, until `clear` at the longest."""
+        """Wait, until `clear` or `release` at the longest."""
         self._ended.wait(seconds)
 
     def __iter__(self) -> Iterator[Fault]:

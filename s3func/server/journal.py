@@ -19,7 +19,7 @@ LENGTH = 10_000
 _SECRET = frozenset({"x-amz-signature", "x-amz-security-token", "signature", "authorization"})
 
 
-class Entry(NamedTuple):
+class JournalEntry(NamedTuple):
     """One request and what became of it.
 
     sequence: from 1, in the order in which requests were done with. time: when it came, seconds since the epoch.
@@ -54,19 +54,19 @@ class Journal:
             raise TypeError(f"length must be a whole number, not {length!r}")
         if length < 1:
             raise ValueError(f"length: {length} is not 1 or more")
-        self._entries: deque[Entry] = deque(maxlen=length)
+        self._entries: deque[JournalEntry] = deque(maxlen=length)
         self._sequence = count(1)
         self._lock = threading.Lock()
 
     def record(self, **about: Any) -> None:
-        """Add an entry; the arguments are those of `Entry` but its number, and the query may have everything in it."""
+        """Add an entry; the arguments are those of `JournalEntry` but its number, and the query may have everything in it."""
         query = about["query"]
         if query:
             about["query"] = {name: value for name, value in query.items() if name.lower() not in _SECRET}
         with self._lock:
-            self._entries.append(Entry(next(self._sequence), **about))
+            self._entries.append(JournalEntry(next(self._sequence), **about))
 
-    def entries(self, operation: str = "*", *, bucket: str = "*", key: str = "*") -> list[Entry]:
+    def entries(self, operation: str = "*", *, bucket: str = "*", key: str = "*") -> list[JournalEntry]:
         """The entries that fit these patterns of `fnmatch`, oldest first; upper and lower case matter."""
         with self._lock:
             entries = list(self._entries)
@@ -87,7 +87,7 @@ class Journal:
         with self._lock:
             self._entries.clear()
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[JournalEntry]:
         return iter(self.entries())
 
     def __len__(self) -> int:

@@ -166,6 +166,7 @@ def _server(asgi: ASGIApp, grace_seconds: float, ready: Callable[[], object]) ->
                 self.loop.call_soon_threadsafe(self.ending.set)
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            asgi.app.release()
             # Breaking the connections off ends the requests in order; uvicorn's own way, cancelling them, is the last.
             timer = asyncio.get_running_loop().call_later(grace_seconds, self.break_off)
             await super().shutdown(sockets)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from s3func.errors import TruncatedBody
 from s3func.message import BLOCK, Request, Response
 from s3func.server.asgi import NO_BODY, headers_of, is_short
 from s3func.wire import s3xml
@@ -205,6 +206,10 @@ class Connection(HttpToolsProtocol):
                 self.transport.write(block)
                 if self.flow.write_paused:
                     await self.flow.drain()
+        except TruncatedBody:
+            # Cut on purpose, behind what was written: that is to arrive, and a reset might overtake it.
+            length = 0
+            cycle.keep_alive = False
         except Exception:  # noqa: BLE001 -- the length has been promised: breaking off is all that is left to say
             length = -1
         finally:
