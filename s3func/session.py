@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
+    from s3func.download import DownloadResult
     from s3func.listing import ObjectListing
     from s3func.lock import Lock
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
@@ -129,6 +130,61 @@ class Session(ABC):
     def _upload_stream(self, key: str, **options: Unpack[PutOptions]) -> UploadStream:
         """Begin an object that is written piece by piece; the keywords are those of put_object."""
         raise NotSupported(f"{type(self).__name__} cannot write objects piece by piece")
+
+    @final
+    def download_file(
+        self,
+        key: str,
+        path: Any,
+        *,
+        version_id: str | None = None,
+        resume: bool = False,
+        fsync: bool = False,
+        transfer: TransferConfig | None = None,
+        progress: Progress | None = None,
+        verify: bool | None = None,
+        if_match: str | None = None,
+        if_none_match: str | None = None,
+        if_modified_since: Any = None,
+        if_unmodified_since: Any = None,
+        headers: Mapping[str, str] | None = None,
+        bucket: str | None = None,
+    ) -> DownloadResult:
+        """Read an object into a file: one request for a small one, ranges on several connections for a large one.
+
+        path: str, bytes or os.PathLike of a file in a folder that exists. At every moment it holds what it held before,
+        or all of the object, compared with the store's checksum; what was written until then lies beside it in a hidden
+        file, which is removed if anything goes wrong. An existing file's permissions stay; a symbolic link stays one, and
+        what it leads to is replaced. Or path is an open binary file, which is written from its position on.
+        resume: leave what has come for a later call with resume=True, if this one fails or is killed; that call checks it
+        and fetches the rest. fsync: outlast a power failure, too. transfer: ranges begin at its multipart_threshold.
+        progress: called with the bytes done and in all. verify: None as the session does, False compares nothing.
+        An object that is replaced meanwhile is begun again, three times, then ObjectChanged or PreconditionFailed.
+        ChecksumMismatch, NoSuchKey, NotModified …; what the disk says (no room) is an OSError.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        from s3func.download import download_file
+
+        conditions = {
+            "if_match": if_match,
+            "if_none_match": if_none_match,
+            "if_modified_since": if_modified_since,
+            "if_unmodified_since": if_unmodified_since,
+        }
+        return download_file(
+            self,
+            key,
+            path,
+            version_id=version_id,
+            resume=resume,
+            fsync=fsync,
+            transfer=getattr(self, "_transfer", None) if transfer is None else transfer,
+            progress=progress,
+            verify=verify,
+            conditions=conditions,
+            headers=headers,
+            bucket=bucket,
+        )
 
     @final
     def lock(

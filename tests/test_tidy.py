@@ -34,7 +34,7 @@ FLOORS = {
     **dict.fromkeys(("errors", "models", "message", "clock", "version"), 0),
     "wire": 1,
     "transport": 2,
-    **dict.fromkeys(("session", "results", "listing", "lock"), 3),
+    **dict.fromkeys(("session", "results", "listing", "lock", "download"), 3),
     **dict.fromkeys(("s3", "b2"), 4),
     **dict.fromkeys(("connect", "files", "sync", "server", "filesystem"), 5),
     **dict.fromkeys(("cli", "testing", "__main__", "__init__"), 6),
@@ -44,6 +44,8 @@ NEIGHBOURS = {
     ("session", "results"),
     ("session", "listing"),
     ("session", "lock"),
+    ("session", "download"),
+    ("download", "results"),
     ("files", "connect"),
     ("sync", "connect"),
 }
