@@ -11,6 +11,8 @@
     │   │   ├── InvalidCredentials   unknown key id, wrong signature, expired token
     │   │   └── RequestTimeTooSkewed our clock and the store's differ by more than 15 minutes
     │   ├── PreconditionFailed       412: if_match, if_none_match, if_unmodified_since did not hold
+    │   │   ├── ObjectChanged        the object was replaced while it was read; what was read is of the old one
+    │   │   └── ObjectExists         it was to be created and is there already (also a FileExistsError)
     │   ├── NotModified              304: if_none_match, if_modified_since say that nothing is new
     │   ├── InvalidRange             416
     │   ├── Conflict                 409
@@ -176,6 +178,14 @@ class PreconditionFailed(ServiceError):
 
     default_status = 412
     default_code = "PreconditionFailed"
+
+
+class ObjectChanged(PreconditionFailed):
+    """The object was replaced, or deleted, while it was read: the rest cannot be had, and is never taken from another."""
+
+
+class ObjectExists(PreconditionFailed, FileExistsError):
+    """The object was to be created, and there is one of this key already."""
 
 
 class NotModified(ServiceError):

@@ -5,11 +5,12 @@ Fields are read from the headers when they are asked for, because most callers a
 
 from __future__ import annotations
 
+import io
 import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from s3func.errors import ChecksumMismatch, S3FuncError
+from s3func.errors import ChecksumMismatch
 from s3func.message import BLOCK
 from s3func.wire.encoding import parse_http_date
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from s3func.message import BodyStream, Response
-    from s3func.wire.checksum import Hasher
+    from s3func.body_reader import RawBody
+    from s3func.message import Response
 
 _META = "x-amz-meta-"
+# What a look for the next line, or for a few bytes, takes from the connection at a time.
+_BUFFER = 64 * 1024
 _FACTS = frozenset({"status", "content_length", "etag", "version_id", "upload_timestamp"})
 # Compiled and kept by the re module when it is first used.
 _ENCODED_WORD = r"=\?([!-<>@-~]+)\?([BbQq])\?([!->@-~]*)\?="
@@ -178,57 +181,62 @@ class CopyResult(ObjectResult):
 
 
 class GetResult(ObjectResult):
-    """The answer to get_object: its head, and its body as `.data`, `.read()`, `.readinto()` or `.iter_chunks()`.
+    """The answer to get_object: its head, and its body as `.data`, or read like any binary file.
+
+    csv, gzip, zipfile, tarfile, json, pickle, pandas take it as it is. A body that breaks is asked for again from where
+    it broke, and other bytes are asked for after seek(), where the store says with an ETag which object it is; one that
+    was replaced meanwhile is ObjectChanged, never a mix. Where the store sends a checksum of the whole object, it is
+    verified with the last byte: ChecksumMismatch. TruncatedBody when the body ends early.
 
     The connection goes back to the pool at the end of the body, on close(), at the end of a `with` block, or when the
-    result is garbage. Where the store sends a checksum of the whole object, it is verified with the last byte:
-    ChecksumMismatch. TruncatedBody when the body ends early. After close() only a `.data` that was read before is left,
-    reading is a ValueError. Not for use by several threads at once.
+    result is garbage. After close() only a `.data` that was read before is left, reading is a ValueError. Not for use by
+    several threads at once.
     """
 
-    __slots__ = (
-        "_algorithm",
-        "_closed",
-        "_data",
-        "_expected",
-        "_hasher",
-        "_kept",
-        "_length",
-        "_position",
-        "_stream",
-        "bucket",
-        "key",
-    )
+    __slots__ = ("_algorithm", "_closed", "_data", "_expected", "_file", "_kept", "bucket", "key", "raw")
+
+    mode = "rb"
+    raw: RawBody | None
+    """The body while it is still arriving; None when all of it came with the head."""
 
     def __init__(self, response: Response, *, algorithm: str = "", expected: str = "") -> None:
         """algorithm and expected: the checksum to verify at the end of the body, if there is one."""
-        super().__init__(response.status, response.headers)
+        self.status = response.status
+        self.headers = response.headers
         self.bucket: str | None = None
         self.key: str | None = None
-        body = response.body
-        hasher: Hasher | None = None
-        if algorithm:
-            from s3func.wire.checksum import hasher as make_hasher
-
-            hasher = make_hasher(algorithm)
-        self._hasher = hasher
+        self.raw = None
         self._algorithm = algorithm
         self._expected = expected
-        self._position = 0
-        self._length: int | None = None
         self._closed = False
         self._kept = False
         self._data: bytes | None = None
-        self._stream: BodyStream | None = None
+        self._file: io.BytesIO | io.BufferedReader | None = None
+        body = response.body
         if isinstance(body, bytes):
             # All of it came with the head, so it can be judged at once.
-            if hasher is not None:
-                hasher.update(body)
-                self._verify()
+            if algorithm:
+                _verify(body, algorithm, expected)
             self._data = body
-        else:
-            self._stream = body
-            self._length = self.size
+            return
+        from s3func.body_reader import RawBody
+
+        self.raw = RawBody(
+            body,
+            length=None if "transfer-encoding" in self.headers else self.size,
+            first=self._first,
+            algorithm=algorithm,
+            expected=expected,
+        )
+
+    @property
+    def _first(self) -> int | None:
+        """Where in the object the body begins; None where the store does not say."""
+        described = self.headers.get("content-range")
+        if described is None:
+            return 0 if self.status == 200 else None
+        match = re.fullmatch(r"bytes ([0-9]{1,19})-[0-9]{1,19}/(?:[0-9]{1,19}|\*)", described)
+        return None if match is None else int(match[1])
 
     @property
     def checksum(self) -> tuple[str, str] | None:
@@ -237,7 +245,8 @@ class GetResult(ObjectResult):
 
     def waive_verification(self) -> None:
         """Compare nothing at the end: whoever reads does it himself, as a download in ranges does, or does not care."""
-        self._hasher = None
+        if self.raw is not None:
+            self.raw.waive_verification()
 
     @property
     def stream(self) -> GetResult:
@@ -245,88 +254,98 @@ class GetResult(ObjectResult):
         return self
 
     @property
+    def name(self) -> str:
+        """The key, as an open file has the name of what it was opened from."""
+        return self.key or ""
+
+    @property
     def data(self) -> bytes:
         """All of the body; the first access reads it. ValueError when a part of it was read as a stream before."""
         if not self._kept:
             # A small body is here in any case, but whether `.data` works must not depend on a body's size.
-            if self._position or (self._stream is None and self._data is None):
+            if self._closed or (self._file is not None and self._file.tell()):
                 raise ValueError("data is not kept once the body was read as a stream, or closed")
             if self._data is None:
-                self._data = self._read_all()
+                self._data = self.read()
+                self._let_go()
             self._kept = True
         return cast("bytes", self._data)
 
+    def _opened(self) -> io.BytesIO | io.BufferedReader:
+        """The body as a file of the standard library, which does the reading of lines and parts."""
+        file = self._file
+        if file is None:
+            if self._closed:
+                # Never b"", which would look like the end of the body.
+                raise ValueError("the result is closed")
+            if self._data is not None:
+                file = io.BytesIO(self._data)
+            elif self.raw is not None:
+                file = io.BufferedReader(self.raw, _BUFFER)
+            else:
+                raise ValueError("the body was detached")
+            self._file = file
+        return file
+
     def read(self, size: int | None = -1) -> bytes:
         """`size` bytes, fewer only at the end, where it is b""; all that is left without a size."""
-        if size is None or size < 0:
-            return b"".join(self.iter_chunks())
-        block = self._read_some(size)
-        if len(block) == size or not block:
-            return block
-        # What the network brings in one piece is no number of bytes that a reader of a header could rely on.
-        blocks = [block]
-        left = size - len(block)
-        while left and (block := self._read_some(left)):
-            blocks.append(block)
-            left -= len(block)
-        return b"".join(blocks)
+        return self._opened().read(size)
+
+    def read1(self, size: int = -1) -> bytes:
+        """What the network brings in one piece, at most `size` bytes; b"" at the end."""
+        return self._opened().read1(size)
 
     def readinto(self, buffer: bytearray | memoryview) -> int:
-        """Fill a part of the buffer and return how many bytes that was; 0 at the end."""
-        stream = self._stream
-        view = memoryview(buffer).cast("B")
-        if stream is None:
-            block = self._from_data(len(view))
-            view[: len(block)] = block
-            return len(block)
-        if not view:
-            return 0
-        try:
-            count = stream.readinto(view)
-            self._account(view[:count], count)
-        except S3FuncError as error:
-            raise self._named(error) from error.__cause__
-        return count
+        """Fill the buffer and return how many bytes that was: fewer than it holds only at the end."""
+        return self._opened().readinto(buffer)
 
-    def _read_some(self, size: int) -> bytes:
-        stream = self._stream
-        if stream is None:
-            return self._from_data(size)
-        if size == 0:
-            return b""
-        try:
-            block = stream.read(min(size, BLOCK))
-            self._account(block, len(block))
-        except S3FuncError as error:
-            raise self._named(error) from error.__cause__
-        return block
+    def readinto1(self, buffer: bytearray | memoryview) -> int:
+        """Fill a part of the buffer with what the network brings in one piece; 0 at the end."""
+        return self._opened().readinto1(buffer)
 
-    def _named(self, error: S3FuncError) -> S3FuncError:
-        error.bucket, error.key = self.bucket, self.key
-        return error
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line with its end, at most `size` bytes of it; b"" at the end."""
+        return self._opened().readline(-1 if size is None else size)
+
+    def readlines(self, hint: int = -1) -> list[bytes]:
+        """All lines that are left, or as many as `hint` bytes take."""
+        return self._opened().readlines(hint)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self._opened().readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def iter_lines(self) -> Iterator[bytes]:
+        """The lines that are left, without the ends (LF or CR LF) that `for line in result` keeps."""
+        for line in self:
+            yield line.removesuffix(b"\n").removesuffix(b"\r") if line.endswith(b"\n") else line
 
     def iter_chunks(self, size: int = BLOCK) -> Iterator[bytes]:
         """The rest of the body in blocks of at most `size` bytes."""
         if size < 1:
             raise ValueError("size must be at least 1")
-        while block := self._read_some(size):
-            yield block
+        file = self._opened()
+        return iter(lambda: file.read1(size), b"")
 
-    __iter__ = iter_chunks
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to another byte of the body; nothing is sent before it is read.
 
-    def close(self) -> None:
-        """Give up what has not been read; the connection of an unread rest is closed, not drained."""
-        stream, self._stream = self._stream, None
-        if stream is not None:
-            stream.close()
-        self._closed = True
-        if not self._kept:
-            self._data = None
+        A little forward within the answer costs the bytes between, anything else a request for a range.
+        """
+        return self._opened().seek(offset, whence)
 
-    @property
-    def closed(self) -> bool:
-        """Whether close() was called."""
-        return self._closed
+    def tell(self) -> int:
+        """The offset in the body of the next byte."""
+        return self._opened().tell()
+
+    def seekable(self) -> bool:
+        """True where the body is here already, or the store has said which object and how long it is."""
+        return self._opened().seekable()
 
     def readable(self) -> bool:
         """True: io.BufferedReader and io.TextIOWrapper ask a stream what it can do."""
@@ -336,12 +355,43 @@ class GetResult(ObjectResult):
         """False."""
         return False
 
-    def seekable(self) -> bool:
+    def isatty(self) -> bool:
         """False."""
         return False
 
     def flush(self) -> None:
         """Nothing to do, but closing a reader of the standard library flushes what is below it."""
+
+    def close(self) -> None:
+        """Give up what has not been read; the connection of an unread rest is closed, not drained."""
+        self._let_go()
+        self._closed = True
+        if not self._kept:
+            self._data = None
+
+    def _let_go(self) -> None:
+        file, self._file = self._file, None
+        raw, self.raw = self.raw, None
+        if file is not None:
+            file.close()
+        if raw is not None:
+            raw.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._closed
+
+    def detach(self) -> io.BytesIO | RawBody:
+        """The body as a raw file, for whoever puts a buffer of his own before it; the result keeps its head only."""
+        if self._closed or self._file is not None:
+            raise ValueError("the body was read before, or closed")
+        body = io.BytesIO(self._data) if self._data is not None else self.raw
+        if body is None:
+            raise ValueError("the body was detached before")
+        self.raw = None
+        self.close()
+        return body
 
     def __enter__(self) -> Self:
         return self
@@ -351,45 +401,18 @@ class GetResult(ObjectResult):
     ) -> None:
         self.close()
 
-    def _read_all(self) -> bytes:
-        data = b"".join(self.iter_chunks())
-        # Reading `.data` leaves the stream at its beginning: it can be read as well, from memory.
-        self._position = 0
-        return data
-
-    def _from_data(self, size: int) -> bytes:
-        if self._closed:
-            # Never b"", which would look like the end of the body.
-            raise ValueError("the result is closed")
-        data = self._data
-        if data is None:
-            return b""
-        block = data[self._position : self._position + size]
-        self._position += len(block)
-        return block
-
-    def _account(self, block: bytes | memoryview, count: int) -> None:
-        if count:
-            self._position += count
-            if self._hasher is not None:
-                self._hasher.update(block)
-                if self._position == self._length:
-                    # Whoever knows the size stops reading here.
-                    self._verify()
-            return
-        self._stream = None
-        self._verify()
-
-    def _verify(self) -> None:
-        hasher, self._hasher = self._hasher, None
-        if hasher is not None and hasher.base64() != self._expected:
-            self.close()
-            raise ChecksumMismatch(
-                f"the body's {self._algorithm} is {hasher.base64()}, the store's is {self._expected}"
-            )
-
     def __getstate__(self) -> Any:
         raise TypeError("a GetResult holds a connection and cannot be pickled; pickle its .data")
+
+
+def _verify(body: bytes, algorithm: str, expected: str) -> None:
+    from s3func.wire.checksum import hasher as make_hasher
+
+    hasher = make_hasher(algorithm)
+    hasher.update(body)
+    found = hasher.base64()
+    if found != expected:
+        raise ChecksumMismatch(f"the body's {algorithm} is {found}, the store's is {expected}")
 
 
 def decode_metadata(value: str) -> str:

@@ -96,12 +96,15 @@ class ObjectVerbs(S3Base):
         headers: Mapping[str, str] | None = None,
         bucket: str | None = None,
     ) -> GetResult:
-        """Read an object: `.data` for all of it, `.read()`, `.readinto()` or `.iter_chunks()` piece by piece.
+        """Read an object: `.data` for all of it, or the result as a binary file: read, readline, seek, iter_chunks …
+
+        A body that breaks is asked for again from where it broke, under the session's retry policy (attempts in a row
+        that bring no byte; with retries=1 never), where the store has said which object it is; see GetResult.
 
         range_start, range_end: first and last byte, both included; range_end alone means the last range_end bytes.
         if_*: ETags, and aware datetimes or epochs. stream: False reads the body before returning. A body that was not
         read to its end should be closed, or the result used in a `with` block. NoSuchKey, NotModified,
-        PreconditionFailed, InvalidRange; while reading TruncatedBody, TimedOut, ChecksumMismatch.
+        PreconditionFailed, InvalidRange; while reading TruncatedBody, TimedOut, ObjectChanged, ChecksumMismatch.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
         """
         authorizer = self._at(bucket)
@@ -127,6 +130,12 @@ class ObjectVerbs(S3Base):
         result = self._client.send(request, authorizer, parse)
         # Errors that come up while the body is read say what it was.
         result.bucket, result.key = authorizer.bucket, key
+        if result.raw is not None:
+            from s3func.s3.reopening import ObjectReopener
+
+            result.raw.reopener = ObjectReopener(self._client, authorizer, request, result.headers, key)
+            if not keep_stream:
+                _ = result.data
         return result
 
     def head_object(

@@ -217,7 +217,7 @@ def parse_get_object(request: Request, response: Response) -> GetResult:
     headers = response.headers
     if response.status != 200 or "range" in request.headers:
         try:
-            _check_part(request.headers.get("range"), response)
+            check_part(request.headers.get("range"), response)
         except ProtocolError:
             response.close()
             raise
@@ -231,13 +231,14 @@ def parse_get_object(request: Request, response: Response) -> GetResult:
 
 
 def parse_get_whole_object(request: Request, response: Response) -> GetResult:
-    """The result with its body read: inside the attempt, so that a body that breaks is asked for again."""
+    """The result, its body read if that can only be asked for again as a whole: then it has to happen in the attempt."""
     result = parse_get_object(request, response)
-    _ = result.data
+    if not result.etag:
+        _ = result.data
     return result
 
 
-def _check_part(wanted: str | None, response: Response) -> None:
+def check_part(wanted: str | None, response: Response) -> None:
     """ProtocolError unless these are the bytes that were asked for; the wrong ones would go unnoticed."""
     if wanted is None or response.status not in {200, 206}:
         raise ProtocolError(f"a GET of a whole object was answered with status {response.status}")

@@ -64,15 +64,21 @@ class Client:
         # lock, which a process that is forked at the wrong moment would never see released.
         self._spent: deque[None] = deque()
 
-    def send(self, request: Request, authorizer: Authorizer, parse: Callable[[Request, Response], Result]) -> Result:
+    def send(
+        self,
+        request: Request,
+        authorizer: Authorizer,
+        parse: Callable[[Request, Response], Result],
+        *,
+        attempt: int = 1,
+    ) -> Result:
         """Send until there is a result or a final error.
 
         `parse` is part of an attempt: what it raises (a 200 with an <Error> inside, a truncated document) is judged
-        like a refusal.
+        like a refusal. attempt: the number of the first one, where others have failed before, in the middle of a body.
         """
         if self.total_seconds is not None and request.deadline is None:
             request.deadline = self._clock.monotonic() + self.total_seconds
-        attempt = 1
         renewals = stale = 0
         maybe_applied = False
         while True:
@@ -101,11 +107,11 @@ class Client:
                 renewals += 1
                 log_attempt(request, error, 0.0)
                 continue
-            self._wait(request, error, attempt)
+            self.wait(request, error, attempt)
             attempt += 1
 
-    def _wait(self, request: Request, error: S3FuncError, attempt: int) -> None:
-        """Wait before the next attempt, or raise the error when there shall be none."""
+    def wait(self, request: Request, error: S3FuncError, attempt: int) -> None:
+        """Wait before the attempt that follows this one, or raise the error when there shall be none."""
         from random import random
 
         seconds = self.retries.wait_seconds(error, attempt, random()) if _is_replayable(request) else None
