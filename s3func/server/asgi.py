@@ -135,6 +135,10 @@ class ASGIApp:
             if reset is None:
                 raise
             reset["reset"]()
+            if intake is not None:
+                intake.close()
+            # Until the end is noticed, returning without an answer would be taken for a mistake.
+            await _disconnected(receive)
         finally:
             if intake is not None:
                 intake.close()
