@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s3func.s3 import operations
 from s3func.s3.buckets import BucketVerbs
 from s3func.s3.listings import ListingVerbs
+from s3func.s3.multipart import MultipartVerbs
 from s3func.s3.objects import ObjectVerbs
 from s3func.s3.payload import describe
 from s3func.transport.body import BodySource, body_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from s3func.message import Response
 
 
-class S3Session(ObjectVerbs, ListingVerbs, BucketVerbs):
+class S3Session(ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs):
     """A handle on one S3 store, usually bound to one bucket. Safe for threads and for fork; use one per process.
 
     Credentials come from the arguments, else from the environment (AWS_ACCESS_KEY_ID …), else from a profile of
