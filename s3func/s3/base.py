@@ -106,6 +106,8 @@ class S3Base(Session):
         self._warning = Lock()
         self._verify = verify_downloads
         self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
+        # Bodies of fewer bytes are sent as they are, without a further look.
+        self._direct_below = 0 if self._transfer.bandwidth is not None else self._transfer.multipart_threshold
         self._stream = stream
         self.bucket = None if bucket is None else check_bucket(bucket)
 

@@ -6,21 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.errors import DeleteFailed, NotImplementedByStore
 from s3func.s3 import operations
-from s3func.s3.base import S3Base
 from s3func.s3.config import check_bucket
 from s3func.s3.headers import check_key
 from s3func.s3.payload import describe
-from s3func.transport.body import BodySource, body_of
+from s3func.s3.upload_verbs import UploadVerbs
+from s3func.transport.body import BodySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from s3func.models import ObjectEntry
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
+    from s3func.transport.transfer import Progress, TransferConfig
     from s3func.wire.s3xml import DeletedObject
 
 
-class ObjectVerbs(S3Base):
+class ObjectVerbs(UploadVerbs):
     """Objects of a bucket, one by one and many at once."""
 
     def put_object(
@@ -42,16 +43,23 @@ class ObjectVerbs(S3Base):
         if_none_match: str | None = None,
         checksum: str | None = None,
         headers: Mapping[str, str] | None = None,
+        multipart: bool | None = None,
+        transfer: TransferConfig | None = None,
+        progress: Progress | None = None,
         bucket: str | None = None,
     ) -> PutResult:
-        """Store an object, whole or not at all.
+        """Store an object of any size, whole or not at all.
 
         body: bytes, bytearray, memoryview, str (as UTF-8), a path (os.PathLike), a binary file (from its current
-        offset; it is not closed) or an iterable of bytes (spooled to a temporary file first, to learn its length).
+        offset; it is not closed) or an iterable of bytes. Up to 16 MiB go in one request, more in parts, ten at a time.
         metadata: str to str, at most 2 KB; names become lower case, values may be any text. expires: a datetime, an
         epoch or the header's text. if_none_match="*": only if there is no such object. if_match: only if the object has
-        this ETag. headers: any further header. PreconditionFailed, NoSuchBucket, AccessDenied …
+        this ETag. headers: any further header. multipart: True for parts in any case, False for one request (a body
+        without a size is spooled to a temporary file then). transfer: threshold, size of parts, concurrency, bandwidth.
+        progress: called with the bytes sent and the bytes in all. PreconditionFailed, NoSuchBucket, AccessDenied …;
+        SourceChanged when a file is being written to. A failed upload leaves no parts behind.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
         """
         authorizer = self._at(bucket)
         fields = operations.object_headers(
@@ -68,18 +76,34 @@ class ObjectVerbs(S3Base):
             headers=headers,
         )
         place = authorizer.place
-        path = place.prefix + check_key(key)
-        algorithm = self._checksum if checksum is None else checksum
-        payload = body_of(body)
-        try:
-            payload_hash = describe(payload, fields, algorithm, place.origin)
-            request = operations.put_object(
-                place, path, payload, payload_hash, fields, if_match=if_match, if_none_match=if_none_match
+        if not (
+            type(body) is bytes
+            and len(body) < self._direct_below
+            and multipart is not True
+            and transfer is None
+            and progress is None
+        ):
+            from s3func.s3.upload import store
+
+            put = self._put(
+                key,
+                fields,
+                checksum=checksum,
+                if_match=if_match,
+                if_none_match=if_none_match,
+                multipart=multipart,
+                transfer=transfer,
+                progress=progress,
+                bucket=bucket,
             )
-            return self._client.send(request, authorizer, operations.parse_put_object)
-        finally:
-            if not isinstance(payload, bytes):
-                payload.close()
+            return store(put, body)
+        # The way of most objects: nothing to open, nothing to decide.
+        path = place.prefix + check_key(key)
+        payload_hash = describe(body, fields, self._checksum if checksum is None else checksum, place.origin)
+        request = operations.put_object(
+            place, path, body, payload_hash, fields, if_match=if_match, if_none_match=if_none_match
+        )
+        return self._client.send(request, authorizer, operations.parse_put_object)
 
     def get_object(
         self,
