@@ -84,6 +84,8 @@ def success(request: Request) -> Response:
     if request.query == "delete=":
         objects = s3xml.parse_delete_objects(body_bytes(request.body)).objects
         return Response(200, headers, s3xml.render_delete_result([s3xml.DeletedObject(*row) for row in objects]))
+    if (document := multipart_document(request)) is not None:
+        return Response(200, headers, document)
     if "list-type=2" in request.query:
         return Response(
             200, headers, b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
@@ -93,6 +95,20 @@ def success(request: Request) -> Response:
     if request.path == "/" and request.method == "GET":
         return Response(200, headers, b"<ListAllMyBucketsResult><Buckets/></ListAllMyBucketsResult>")
     return Response(200, headers, b"")
+
+
+def multipart_document(request: Request) -> bytes | None:
+    """The shortest document of each multipart operation that answers with one."""
+    method, query = request.method, request.query
+    if method == "POST" and query == "uploads=":
+        return b"<InitiateMultipartUploadResult><UploadId>ID</UploadId></InitiateMultipartUploadResult>"
+    if method == "POST" and query.startswith("uploadId="):
+        return b"<CompleteMultipartUploadResult><ETag>&quot;0123-1&quot;</ETag></CompleteMultipartUploadResult>"
+    if method == "GET" and "uploadId=" in query:
+        return b"<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>"
+    if method == "GET" and "uploads=" in query:
+        return b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
+    return None
 
 
 class Recorder:
