@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Thread
 from typing import BinaryIO, Protocol, TypeAlias, cast
 
@@ -54,6 +54,34 @@ class BufferBody:
         from s3func.wire.checksum import crc32_of
 
         return crc32_of(self.view)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class PiecesBody:
+    """Buffers that are sent in order, without being joined."""
+
+    replayable = True
+
+    def __init__(self, pieces: Sequence[memoryview]) -> None:
+        self._pieces = pieces
+        self.length = sum(len(piece) for piece in pieces)
+
+    def blocks(self) -> Iterator[memoryview]:
+        """Slices of the buffers."""
+        for piece in self._pieces:
+            for start in range(0, len(piece), BLOCK):
+                yield piece[start : start + BLOCK]
+
+    def crc32(self) -> int:
+        """The CRC32 of all of them."""
+        from s3func.wire.checksum import crc32_of
+
+        value = 0
+        for piece in self._pieces:
+            value = crc32_of(piece, value)
+        return value
 
     def close(self) -> None:
         """Nothing is held."""
@@ -172,7 +200,7 @@ def _crc32_of_range(descriptor: int, offset: int, length: int) -> int:
     return value
 
 
-Body: TypeAlias = bytes | BufferBody | FileBody
+Body: TypeAlias = bytes | BufferBody | FileBody | PiecesBody
 
 
 def body_of(source: BodySource) -> Body:

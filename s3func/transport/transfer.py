@@ -117,6 +117,10 @@ class ProgressCount:
                 self._told = self._done
                 progress(self._done, self._total)
 
+    def expect(self, total: int | None) -> None:
+        """So many bytes it will be; known once the source has been looked at."""
+        self._total = total
+
     def restart(self, total: int | None) -> None:
         """All of it is done again, from the beginning; nothing is told before there is more than there was."""
         with self._lock:
