@@ -72,7 +72,8 @@ class S3Base(Session):
         checksum: sent with every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns
         of that once), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
         verify_downloads: compare whole objects with the checksum that the store keeps. transfer: how large objects move,
-        see TransferConfig. transport: moves the requests in place of the network. The last five are the names of the seed's release; retry_mode has no effect.
+        see TransferConfig. transport: moves the requests in place of the network. The last five are the names of the
+        seed's release; retry_mode has no effect.
         """
         _check_choices(checksum, retry_mode)
         options = Options(
@@ -92,22 +93,16 @@ class S3Base(Session):
         kept = options.count("max_connections", max_connections)
         if max_pool_connections is not None:
             kept = options.count("max_pool_connections", max_pool_connections)
-        if transport is None:
-            from s3func.transport.pool import Pool
-
-            transport = Pool(limits, max_connections=kept)
-        elif not callable(transport):
-            raise TypeError(f"transport must be callable, not {type(transport).__name__}")
+        self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
+        self._direct_below = self._transfer.direct_below
         self._clock = clock or SYSTEM_CLOCK
-        self._client = Client(transport, policy, total_seconds=limits.total, clock=self._clock)
+        moving = _checked_transport(transport, limits, kept if transfer is None else max(kept, transfer.concurrency))
+        self._client = Client(moving, policy, total_seconds=limits.total, clock=self._clock)
         self._skew = Skew()
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
         self._checksum = checksum
         self._warning = Lock()
         self._verify = verify_downloads
-        self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
-        # Bodies of fewer bytes are sent as they are, without a further look.
-        self._direct_below = 0 if self._transfer.bandwidth is not None else self._transfer.multipart_threshold
         self._stream = stream
         self.bucket = None if bucket is None else check_bucket(bucket)
 
@@ -161,6 +156,16 @@ class S3Base(Session):
                 ChecksumRefused,
                 stacklevel=2,
             )
+
+
+def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int) -> Transport:
+    if transport is None:
+        from s3func.transport.pool import Pool
+
+        return Pool(limits, max_connections=kept)
+    if not callable(transport):
+        raise TypeError(f"transport must be callable, not {type(transport).__name__}")
+    return transport
 
 
 def _check_choices(checksum: str, retry_mode: str | None) -> None:

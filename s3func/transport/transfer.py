@@ -68,6 +68,11 @@ class TransferConfig(NamedTuple):
     concurrency: int = 10
     bandwidth: BandwidthLimit | None = None
 
+    @property
+    def direct_below(self) -> int:
+        """Bodies of fewer bytes are sent as they are, without a further look."""
+        return self.multipart_threshold if self.bandwidth is None else 0
+
 
 DEFAULT_TRANSFER = TransferConfig()
 
