@@ -37,11 +37,14 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 _BUFFER_BYTES = 512 * 1024
-_RANGE_BYTES = 32 * MIB
+_RANGE_BYTES = 64 * MIB
+"""What a range should be: its 20 ms without a byte are 2.6 % of it at 90 MB/s, and 5.2 % of 32 MiB."""
 _RANGE_MIN = 8 * MIB
+_ROUND_MIN = 16 * MIB
+"""From this length on there are two rounds rather than one, so that one slow connection is not waited for alone."""
 _BLOCK_BYTES = 8 * MIB
 """What a journal notes at a time: at most this much per connection is fetched again after a kill."""
-_BLOCKS_MAX = 10_000
+_BLOCKS_MAX = 100_000
 _RESTARTS = 3
 _CRCS = frozenset({"crc32", "crc32c", "crc64nvme"})
 
@@ -202,17 +205,19 @@ class Download:
         """Fetch what is missing; whether the first answer itself has compared the checksum."""
         missing = gaps(self._written, size)
         length = self._range_bytes(sum(end - start for start, end in missing))
-        pieces = [Piece(start, end) for gap in missing for start, end in split(*gap, length)]
+        # Made as they are needed: of 50 TB there are 800,000.
+        pieces = (Piece(at, min(at + length, end)) for start, end in missing for at in range(start, end, length))
+        number_of_pieces = sum(-(-(end - start) // length) for start, end in missing)
         has_journal = isinstance(self._target, PartTarget) and self._facts.etag is not None
         self._block_bytes = max(min(_BLOCK_BYTES, length), size // _BLOCKS_MAX) if has_journal else length
-        is_one = self._facts.is_whole and len(pieces) <= 1
+        is_one = self._facts.is_whole and number_of_pieces <= 1
         if is_one:
             # The answer compares its own checksum.
             if not has_journal:
                 self._algorithm = None
         else:
             first.waive_verification()
-        if len(pieces) == 1 or self._transfer.concurrency == 1 or self._target.in_order:
+        if number_of_pieces == 1 or self._transfer.concurrency == 1:
             for number, piece in enumerate(pieces):
                 self._run_piece(piece, first if number == 0 else None, None)
             return is_one
@@ -276,13 +281,15 @@ class Download:
         bandwidth, target, count = self._transfer.bandwidth, self._target, self._count
         if bandwidth is not None:
             buffer = buffer[: bandwidth.piece]
+        # Nothing else reads from it, so the buffer that a result has for its lines is left out.
+        body = result if result.raw is None else result.raw
         while piece.position < piece.end:
             if piece.position == piece.block_end:
                 self._next_block(piece)
             # Whatever pieces the network brings, a buffer is handed on when it is full.
             room = min(len(buffer), piece.block_end - piece.position)
             filled = 0
-            while filled < room and (received := result.readinto(buffer[filled:room])):
+            while filled < room and (received := body.readinto(buffer[filled:room])):
                 filled += received
             if crew is not None:
                 crew.check()
@@ -359,16 +366,11 @@ class _RangesRefused(S3FuncError):
 
 
 def range_bytes(size: int, connections: int) -> int:
-    """The length of the ranges of so many bytes: about 32 MiB, so that all connections end at the same time."""
-    rounds = max(1, round(size / (connections * _RANGE_BYTES)))
+    """The length of the ranges of so many bytes: a whole number of rounds, so that all connections end together."""
+    rounds = max(1, min(2, size // (connections * _ROUND_MIN)), round(size / (connections * _RANGE_BYTES)))
     length = -(-size // (connections * rounds))
-    # Whole pages of whole disks.
+    # Whole MiB are whole pages.
     return max(_RANGE_MIN, -(-length // MIB) * MIB)
-
-
-def split(start: int, end: int, length: int) -> list[tuple[int, int]]:
-    """Pieces of at most this length."""
-    return [(position, min(position + length, end)) for position in range(start, end, length)]
 
 
 def gaps(written: list[Written], size: int) -> list[tuple[int, int]]:

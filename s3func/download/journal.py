@@ -76,13 +76,14 @@ class PartTarget(PathTarget):
         self.adopt(self._part, descriptor, size)
 
     def go_on(self) -> None:
-        """Write to the part that was found."""
-        assert self.found is not None
-        assert self._part_descriptor is not None
+        """Write to the part that was found; it is found once."""
+        found, self.found = self.found, None
         descriptor, self._part_descriptor = self._part_descriptor, None
-        self.adopt(self._part, descriptor, self.found.size)
+        assert found is not None
+        assert descriptor is not None
+        self.adopt(self._part, descriptor, found.size)
         # Written anew: the old one may end in the middle of a line, and have lines that were refuted.
-        self._begin_journal(self.found)
+        self._begin_journal(found)
 
     def describe(self, subject: Subject) -> None:
         """Begin the journal of a new part."""
