@@ -61,6 +61,26 @@ class Server:
                 pass
         return session
 
+    def remove_bucket(self, bucket: str) -> None:
+        """Remove a bucket with all that is in it, whatever its policy and its locks say. NoSuchBucket."""
+        from s3func.server.backend import Deletion
+        from s3func.server.powers import Multipart, Versioned
+
+        backend = self.app.backend
+        if isinstance(backend, Multipart):
+            while uploads := backend.list_uploads(bucket).rows:
+                for upload in uploads:
+                    backend.abort_upload(bucket, upload.key, upload.upload_id)
+        if isinstance(backend, Versioned):
+            while versions := backend.list_object_versions(bucket).rows:
+                for row in versions:
+                    backend.delete_object(bucket, row.key, row.stored.version_id)
+        while rows := backend.list_objects(bucket).rows:
+            for refused in backend.delete_objects(bucket, [Deletion(row.key) for row in rows]):
+                if isinstance(refused, Exception):
+                    raise refused
+        backend.delete_bucket(bucket)
+
     def stop(self) -> None:
         """Close the sessions, the port and the store. Stopping twice is allowed."""
         while self._sessions:

@@ -37,7 +37,7 @@ FLOORS = {
     **dict.fromkeys(("session", "results", "listing", "lock", "download", "body_reader", "reader", "writer"), 3),
     **dict.fromkeys(("s3", "b2"), 4),
     **dict.fromkeys(("connect", "files", "sync", "server", "filesystem"), 5),
-    **dict.fromkeys(("cli", "testing", "__main__", "__init__"), 6),
+    **dict.fromkeys(("cli", "testing", "pytest_plugin", "__main__", "__init__"), 6),
 }
 # Neighbours on one floor that may know each other; on floors 0, 1, 2 and 6 everybody may.
 NEIGHBOURS = {
@@ -48,6 +48,8 @@ NEIGHBOURS = {
     ("session", "writer"),
     ("results", "body_reader"),
     ("reader", "results"),
+    ("reader", "session"),
+    ("reader", "body_reader"),
     ("writer", "results"),
     ("writer", "session"),
     ("session", "download"),
@@ -68,6 +70,7 @@ DOORS = {
     "asyncio": ("server/asgi.py", "server/listener.py", "server/protocol.py"),
     "sqlite3": ("server/backends/", "sync/"),
     "click": ("cli/",),
+    "pytest": ("pytest_plugin.py",),
     "tqdm": ("cli/",),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem.py",),

@@ -313,8 +313,13 @@ def test_control_exists_only_where_it_was_asked_for(server: s3func.testing.Serve
         session = control.session("bkt")
         session.put_object("-/faults", b"by path")
         assert b"by path" == session.get_object("-/faults").data
-        keys = {"key_id": control.access_key_id, "secret": control.secret_access_key}
-        headers = sign("GET", "/-/faults", host="bkt.localhost", **keys)
+        headers = sign(
+            "GET",
+            "/-/faults",
+            host="bkt.localhost",
+            key_id=control.access_key_id,
+            secret=control.secret_access_key,
+        )
         by_host = control.app(Request("GET", "http://bkt.localhost", "/-/faults", "", headers, peer="127.0.0.1"))
         assert b"by path" == by_host.read()
         mounted = Request("GET", "http://localhost", "/s3/-/journal", "", {"host": "localhost"}, peer="127.0.0.1")

@@ -1,0 +1,91 @@
+"""pytest fixtures: an S3 server on this machine, and in every test a bucket of its own.
+
+Found by pytest itself, through the entry point `pytest11`, wherever s3func is installed.
+
+Rule 1: this file is loaded in every run of tests of everybody who has s3func: it imports nothing but pytest, and does
+        nothing, before a fixture is asked for.
+Rule 2: there is one server per run of tests (per worker with pytest-xdist), and one bucket per test. Faults and the
+        journal belong to one test: they are cleared behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from s3func.s3 import S3Session
+    from s3func.testing import Server
+
+_RUNNING = pytest.StashKey["Server"]()
+_NUMBERS = count(1)
+
+
+@pytest.fixture(scope="session")
+def s3_server_options() -> dict[str, Any]:
+    """What `s3func.testing.server` is given; override this fixture to start another server: `{"path": …}`."""
+    return {}
+
+
+@pytest.fixture(scope="session")
+def s3_server(pytestconfig: pytest.Config, s3_server_options: dict[str, Any]) -> Iterator[Server]:
+    """An S3 server on a free port of 127.0.0.1, the same one for all tests: `endpoint_url`, keys, `faults`, `journal`."""
+    from s3func.testing import server
+
+    with server(**s3_server_options) as running:
+        pytestconfig.stash[_RUNNING] = running
+        yield running
+    del pytestconfig.stash[_RUNNING]
+
+
+@pytest.fixture
+def s3_bucket(request: pytest.FixtureRequest, s3_server: Server) -> Iterator[str]:
+    """The name of an empty bucket that only this test has; it is removed behind the test, with all that is in it."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    bucket = f"{words[:40].strip('-') or 'test'}-{next(_NUMBERS)}"
+    s3_server.session(bucket).close()
+    yield bucket
+    s3_server.faults.clear()
+    s3_server.remove_bucket(bucket)
+
+
+@pytest.fixture
+def s3_session(s3_server: Server, s3_bucket: str) -> Iterator[S3Session]:
+    """An `S3Session` on the bucket of this test."""
+    with s3_server.session(s3_bucket, create=False) as session:
+        yield session
+
+
+@pytest.fixture
+def s3_environment(s3_server: Server) -> Iterator[Server]:
+    """The server, with endpoint, region and keys in the environment as AWS's own clients read them.
+
+    Whatever the code under test makes of it, an `S3Session()`, a `boto3.client("s3")` or a child process, reaches this
+    server and no other one.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("AWS_"):
+                patch.delenv(name)
+        patch.setenv("AWS_ENDPOINT_URL_S3", s3_server.endpoint_url)
+        patch.setenv("AWS_ENDPOINT_URL", s3_server.endpoint_url)
+        patch.setenv("AWS_REGION", s3_server.region)
+        patch.setenv("AWS_DEFAULT_REGION", s3_server.region)
+        patch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key_id)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_access_key)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        yield s3_server
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Let no test inherit the faults and the journal of another one."""
+    running = item.config.stash.get(_RUNNING, None)
+    if running is not None:
+        running.faults.clear()
+        running.journal.clear()
