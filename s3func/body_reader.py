@@ -137,15 +137,20 @@ class RawBody(io.RawIOBase):
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # io's Buffer has a name since 3.12
         """Fill a part of the buffer; 0 at the end and nowhere else."""
-        self._check_open()
-        if self._failure is not None:
-            raise self._again(self._failure)
-        view = memoryview(buffer).cast("B")
+        view = memoryview(buffer)
+        if view.format != "B" or view.ndim != 1:
+            view = view.cast("B")
+        # The usual case costs as little as it can: the stream goes on.
+        goes_on = self._stream is not None and self._at == self._position
+        if not goes_on:
+            self._check_open()
+            if self._failure is not None:
+                raise self._again(self._failure)
         if not view:
             return 0
         self._opened_now = False
         try:
-            count = self._read_into(view)
+            count = self._receive(view) if goes_on else self._read_into(view)
         except BaseException as error:
             self._fail(error)
             raise
@@ -154,13 +159,14 @@ class RawBody(io.RawIOBase):
 
     def readall(self) -> bytes:
         """Everything from here to the end."""
-        if not self.closed and self._failure is None and self._is_elsewhere() and self._position < (self._length or 0):
-            # One long answer, and no range that was meant for a look around.
-            try:
-                self._open(self._position, self._length)
-            except BaseException as error:
-                self._fail(error)
-                raise
+        if not self.closed and self._failure is None and self._is_elsewhere():
+            # One long answer, and no range that was meant for a look around; but an end is looked at as any other place.
+            if (self._length or 0) - self._position > self.read_ahead:
+                try:
+                    self._open(self._position, self._length)
+                except BaseException as error:
+                    self._fail(error)
+                    raise
         blocks = []
         block = memoryview(bytearray(BLOCK))
         filled = 0
@@ -273,7 +279,7 @@ class RawBody(io.RawIOBase):
     def _receive(self, view: memoryview) -> int:
         """The next bytes of the stream; one that breaks is asked for again from where it broke."""
         while True:
-            if self._end is not None:
+            if self._end is not None and self._end - self._at < len(view):
                 view = view[: self._end - self._at]
             stream = self._stream
             try:

@@ -12,7 +12,7 @@ Every verb takes `bucket=` for a bucket other than the session's own.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, TypedDict, Unpack, final
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, final, overload
 
 from s3func.errors import NotFound, NotSupported
 from s3func.models import Capabilities
@@ -20,14 +20,17 @@ from s3func.models import Capabilities
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+    from io import TextIOWrapper
     from types import TracebackType
 
     from s3func.download import DownloadResult
     from s3func.listing import ObjectListing
     from s3func.lock import Lock
+    from s3func.reader import ObjectReader
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.transport.body import BodySource
     from s3func.transport.transfer import Progress, TransferConfig
+    from s3func.writer import ObjectWriter, TextWriter
 
 
 class PutOptions(TypedDict, total=False):
@@ -116,6 +119,8 @@ class Session(ABC):
         """
         import os
 
+        if not isinstance(path, str | os.PathLike):
+            raise TypeError(f"path must be a str or a path, not {type(path).__name__}")
         file = _PathOf(os.fspath(path))
         if resume:
             return self._resume_upload(file, key, options)
@@ -243,6 +248,99 @@ class Session(ABC):
             total = seconds if client.total_seconds is None else min(seconds, client.total_seconds)
             twin.__dict__["_client"] = client.limited(total)
         return twin
+
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: Literal["rb"] = "rb",
+        *,
+        version_id: str | None = None,
+        buffering: int = -1,
+        bucket: str | None = None,
+    ) -> ObjectReader: ...
+
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: Literal["r", "rt"],
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        version_id: str | None = None,
+        buffering: int = -1,
+        bucket: str | None = None,
+    ) -> TextIOWrapper: ...
+
+    @overload
+    def open(self, key: str, mode: Literal["wb", "xb"], **options: Unpack[PutOptions]) -> ObjectWriter: ...
+
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: Literal["w", "wt", "x", "xt"],
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        **options: Unpack[PutOptions],
+    ) -> TextWriter: ...
+
+    @overload
+    def open(
+        self,
+        key: str,
+        mode: str,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        version_id: str | None = None,
+        buffering: int = -1,
+        **options: Unpack[PutOptions],
+    ) -> Any: ...
+
+    @final
+    def open(
+        self,
+        key: str,
+        mode: str = "rb",
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        version_id: str | None = None,
+        buffering: int = -1,
+        **options: Unpack[PutOptions],
+    ) -> Any:
+        """An object as an open file, as the builtin function gives it.
+
+        mode: "rb", "r", "wb", "w", "xb" or "x"; a "t" may be added to those without "b".
+        For reading: seekable, of one version (ObjectChanged when it is replaced), any size in little memory; a missing
+        object is NoSuchKey here. buffering: bytes that a read at a new place asks for, 256 KiB for -1.
+        For writing: the keywords of put_object. The object appears whole when the file is closed, and never when its
+        `with` block, or that of a TextIOWrapper or BufferedWriter around it, is left by an exception, or when the file is
+        forgotten; s3func/writer.py has the rules in full. "x" creates: ObjectExists (also a FileExistsError), at once
+        or, when somebody else was faster, at the end. gzip and zipfile do not close the file that they are given: close
+        it, or give it a `with` block of its own. encoding: UTF-8 unless given, on every machine.
+        """
+        from s3func.reader import open_reader, text_arguments
+
+        text = text_arguments(mode, encoding, errors, newline)
+        if mode[0] == "r":
+            bucket = options.pop("bucket", None)
+            if options:
+                raise TypeError(f"{next(iter(options))} does not go with mode {mode!r}")
+            return open_reader(self, key, mode, version_id, buffering=buffering, text=text, bucket=bucket)
+        for name, given in (("version_id", version_id is not None), ("buffering", buffering != -1)):
+            if given:
+                raise ValueError(f"{name} does not go with mode {mode!r}")
+        from s3func.writer import open_writer
+
+        return open_writer(self, key, mode, text=text, options=options)
 
     @final
     def exists(self, key: str, version_id: str | None = None, *, bucket: str | None = None) -> bool:

@@ -233,7 +233,7 @@ def parse_get_object(request: Request, response: Response) -> GetResult:
 def parse_get_whole_object(request: Request, response: Response) -> GetResult:
     """The result, its body read if that can only be asked for again as a whole: then it has to happen in the attempt."""
     result = parse_get_object(request, response)
-    if not result.etag:
+    if (response.headers.get("etag") or "W/").startswith("W/"):
         _ = result.data
     return result
 
