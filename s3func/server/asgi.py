@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from s3func.errors import ConnectionLost, TimedOut
+from s3func.errors import ConnectionLost, ServerError, ServiceError, TimedOut
 from s3func.message import BLOCK, BodyStream, Request, Response
+from s3func.server.powers import Grouping
 from s3func.wire.encoding import encode_path
 
 if TYPE_CHECKING:
@@ -26,12 +27,19 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Work = Callable[[], Response | None]
+"""Answers a request; None where the connection shall break off instead."""
+Done = Callable[[Response | None], None]
 
 COLLECTED_BYTES = 64 * 1024
 """Bodies up to this length are collected before the app is called."""
 WINDOW_BYTES = 4 * BLOCK
 """What may have arrived of a long body without the app having read it."""
+SMALL_BYTES = 16 * 1024
+"""Bodies up to this length are stored together with others."""
+_TOGETHER_MAX = 64
 _READS = frozenset({"GET", "HEAD"})
+_CHANGES = frozenset({"PUT", "DELETE"})
 LINGER_SECONDS = 2.0
 LINGER_BYTES = 64 * 1024 * 1024
 """How long, and how much of, a body that nobody wants is read, so that its sender gets to see the answer."""
@@ -55,6 +63,7 @@ class ASGIApp:
         self._idle_seconds = idle_seconds
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="s3func-server")
         self._uploads = ThreadPoolExecutor(uploads, thread_name_prefix="s3func-upload")
+        self._changes = _Changes(app, app.backend) if isinstance(app.backend, Grouping) else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request; the store is closed when the server that runs this application shuts down."""
@@ -68,6 +77,8 @@ class ASGIApp:
     def close(self) -> None:
         """Close the store, and wait for operations that are under way."""
         self.app.release()
+        if self._changes is not None:
+            self._changes.close()
         self._uploads.shutdown(cancel_futures=True)
         self._threads.shutdown(cancel_futures=True)
         self.app.close()
@@ -78,9 +89,13 @@ class ASGIApp:
             return True
         return request.method in _READS and not request.query and self.app.reads_at_once
 
-    def submit(self, work: Callable[[], None]) -> None:
-        """Let one of the threads that answer do it."""
-        self._threads.submit(work)
+    def submit(self, request: Request, work: Work, done: Done) -> None:
+        """Let a thread answer the request; `done` is called by the event loop."""
+        if self._changes is not None and _is_small_change(request) and self.app.reads_at_once:
+            self._changes.submit(request, work, done)
+            return
+        loop = asyncio.get_running_loop()
+        self._threads.submit(lambda: _deliver(loop, [(done, work())]))
 
     def read(self, body: BodyStream) -> asyncio.Future[bytes]:
         """The next block of a body that may have to be waited for."""
@@ -179,6 +194,72 @@ class ASGIApp:
                     break
         finally:
             gone.cancel()
+
+
+class _Changes:
+    """Small changes of a store, taken from the event loop and made together by one thread.
+
+    Each in a thread of its own, and the threads taking turns, a 1 KiB PUT cost 190 µs of CPU with eight clients, and
+    the index was written once for two of them; together they cost 110.
+    """
+
+    def __init__(self, app: S3App, store: Grouping) -> None:
+        self._app = app
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="s3func-changes")
+        self._waiting: deque[tuple[Request, Work, Done]] = deque()
+        self._mutex = threading.Lock()
+        self._busy = False
+
+    def submit(self, request: Request, work: Work, done: Done) -> None:
+        """Take a change; called by the event loop."""
+        with self._mutex:
+            self._waiting.append((request, work, done))
+            if self._busy:
+                return
+            self._busy = True
+        self._thread.submit(self._run, asyncio.get_running_loop())
+
+    def close(self) -> None:
+        """Wait for the changes that were taken."""
+        self._thread.shutdown()
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            with self._mutex:
+                changes = [self._waiting.popleft() for _ in range(min(len(self._waiting), _TOGETHER_MAX))]
+                self._busy = bool(changes)
+            if not changes:
+                return
+            try:
+                answers = self._store.together([work for _, work, _ in changes])
+            except Exception as error:  # noqa: BLE001 -- whatever it was, each of them has to be answered
+                fault = error if isinstance(error, ServiceError) else ServerError(f"The store failed: {error}")
+                answers = [self._app.refuse(request, fault) for request, _, _ in changes]
+            _deliver(loop, [(done, answer) for (_, _, done), answer in zip(changes, answers, strict=True)])
+
+
+def _deliver(loop: asyncio.AbstractEventLoop, answers: Sequence[tuple[Done, Response | None]]) -> None:
+    """Hand answers to the event loop."""
+
+    def deliver() -> None:
+        for done, answer in answers:
+            done(answer)
+
+    try:
+        loop.call_soon_threadsafe(deliver)
+    except RuntimeError:
+        # The loop has ended: nobody is there to be answered.
+        for _, answer in answers:
+            if answer is not None:
+                answer.close()
+
+
+def _is_small_change(request: Request) -> bool:
+    """Whether the request is a PUT of a small object or a DELETE, which take no longer than a page of the index."""
+    if request.method not in _CHANGES or request.query or "x-amz-copy-source" in request.headers:
+        return False
+    return not isinstance(request.body, bytes) or len(request.body) <= SMALL_BYTES
 
 
 class Intake:

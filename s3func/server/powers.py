@@ -29,6 +29,11 @@ as well: a call that raises has changed nothing, and guards are called under the
 `Editable`
 1.  Documents are replaced by name, under a guard, without a new version, ETag or time.
 2.  A store without this power refuses a commit with documents (NotImplemented), for nobody could read or change them.
+
+`Grouping`
+1.  `together` does several pieces of work one after the other in the calling thread, and makes the changes of all of
+    them visible and durable at once, when it returns; what they answer is true only then.
+2.  When it raises, none of them has changed anything.
 """
 
 from __future__ import annotations
@@ -36,7 +41,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Literal, NamedTuple, Protocol, Self, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, Self, runtime_checkable
 
 from s3func.errors import NoSuchKey, ServiceError, service_error
 from s3func.server.backend import (
@@ -251,6 +256,14 @@ class Multipart(Protocol):
         NoSuchUpload; InvalidPartOrder (numbers must rise); InvalidPart (no such part, or another ETag); InvalidRequest
         (no part at all).
         """
+
+
+@runtime_checkable
+class Grouping(Backend, Protocol):
+    """A store whose changes cost less when they are made together: one wait for the disk, one transaction."""
+
+    def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Do all of the works, which raise nothing, and return what they returned; ServerError."""
 
 
 @runtime_checkable

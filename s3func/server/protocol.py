@@ -132,7 +132,9 @@ class Connection(HttpToolsProtocol):
         if asgi.answers_at_once(request):
             self._finish(cycle, request, self._answer(asgi, request))
         else:
-            asgi.submit(lambda: self._work(asgi, cycle, request))
+            asgi.submit(
+                request, lambda: self._answer(asgi, request), lambda answer: self._finish(cycle, request, answer)
+            )
 
     def data_received(self, data: bytes) -> None:
         if b"pgrade" in data and not self.in_head and (self.cycle is None or not self.cycle.more_body):
@@ -152,16 +154,6 @@ class Connection(HttpToolsProtocol):
             return asgi.app.handle(request)
         except Exception:  # noqa: BLE001 -- the app has logged its own faults; what comes through stands for a lost peer
             return None
-
-    def _work(self, asgi: ASGIApp, cycle: Exchange, request: Request) -> None:
-        """For a thread: answer, and let the event loop send it."""
-        response = self._answer(asgi, request)
-        try:
-            self.loop.call_soon_threadsafe(self._finish, cycle, request, response)
-        except RuntimeError:
-            # The loop has ended: nobody is there to be answered.
-            if response is not None:
-                response.close()
 
     def _finish(self, cycle: Exchange, request: Request, response: Response | None) -> None:
         cycle.more_body = False
@@ -206,6 +198,9 @@ class Connection(HttpToolsProtocol):
                 self.transport.write(block)
                 if self.flow.write_paused:
                     await self.flow.drain()
+                elif reading is None:
+                    # Others get their turn, and the loss of the connection is learned of.
+                    await asyncio.sleep(0)
         except TruncatedBody:
             # Cut on purpose, behind what was written: that is to arrive, and a reset might overtake it.
             length = 0

@@ -93,9 +93,9 @@ def test_hostile_keys_are_exact(caller: Caller, key: str) -> None:
 @given(st.text(min_size=1, max_size=60).filter(lambda key: "\0" not in key and _is_text(key)))
 def test_any_key_arrives_as_it_is(key: str) -> None:
     """Whatever the key, its path leads back to it, escaped as little or as much as the rules allow."""
-    assert Target("object", "bkt", key) == parse_target(path_of(key), "localhost", ["localhost"])
-    assert Target("object", "bkt", key) == parse_target("/bkt/" + encode_path(key), "127.0.0.1:80", ["localhost"])
-    assert Target("object", "bkt", key) == parse_target("/" + encode_path(key), "bkt.localhost:80", ["localhost"])
+    assert Target("object", "bkt", key) == parse_target(path_of(key), "localhost", ("localhost",))
+    assert Target("object", "bkt", key) == parse_target("/bkt/" + encode_path(key), "127.0.0.1:80", ("localhost",))
+    assert Target("object", "bkt", key) == parse_target("/" + encode_path(key), "bkt.localhost:80", ("localhost",))
 
 
 def _is_text(key: str) -> bool:
@@ -176,7 +176,7 @@ HOSTS = [
 @pytest.mark.parametrize(("host", "path", "bucket", "key"), HOSTS)
 def test_where_the_bucket_stands(host: str, path: str, bucket: str, key: str) -> None:
     """A sub-domain of a domain of ours is a bucket; localhost with a port, addresses and other hosts are not."""
-    found = parse_target(path, host, ["s3.example.com", "localhost"])
+    found = parse_target(path, host, ("s3.example.com", "localhost"))
     assert (bucket, key) == (found.bucket, found.key)
     assert ("object" if key else "bucket") == found.scope
 

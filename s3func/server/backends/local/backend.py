@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import ServerError, ServiceError
@@ -37,6 +37,7 @@ from s3func.server.backends.local.uploads import Chosen, Uploads
 from s3func.server.powers import (
     BucketGuard,
     Editable,
+    Grouping,
     Multipart,
     PartSlice,
     Upload,
@@ -48,7 +49,7 @@ from s3func.server.powers import (
 T = TypeVar("T")
 
 
-class LocalBackend(Versioned, Multipart, Editable):
+class LocalBackend(Versioned, Multipart, Editable, Grouping):
     """A Backend in a directory of its own, which one server at a time may have open; with all powers."""
 
     reads_at_once = True
@@ -223,6 +224,9 @@ class LocalBackend(Versioned, Multipart, Editable):
 
         return LocalCompletion(publish, self._uploads.choose(bucket, key, upload_id, parts))
 
+    def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
+        return self._database.together(works)
+
     def close(self) -> None:
         """Close the index and let others open the store."""
         self._database.close()
@@ -248,5 +252,6 @@ class LocalBackend(Versioned, Multipart, Editable):
             self._directory.expect_orphans()
             raise
         if unused:
-            self._pins.discard(unused)
+            # Not before the index has forgotten them for good.
+            self._database.afterwards(lambda: self._pins.discard(unused))
         return result

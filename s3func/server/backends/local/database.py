@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -56,6 +56,14 @@ class Database:
     def run(self, change: Callable[[sqlite3.Connection], T], after: Callable[[], None] | None = None) -> T:
         """Run the change in a transaction; `after` runs when it is committed, before others do."""
         return self._transactions.run(change, after)
+
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """Do the works, with their changes in one transaction, see Transactions."""
+        return self._transactions.together(works)
+
+    def afterwards(self, then: Callable[[], None]) -> None:
+        """Do it when what this thread has changed is committed."""
+        self._transactions.afterwards(then)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

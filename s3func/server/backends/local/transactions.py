@@ -3,14 +3,17 @@
 A thread that finds the connection idle runs its change at once. Those that come meanwhile wait, and the first of them
 then runs the changes of all, each behind a savepoint of its own, in one transaction: many writers wait for the disk
 together. A change that is refused does not touch its companions; a transaction that fails, fails for all of them.
+
+A thread that has many small pieces of work, each with changes of its own, can do the same without waiting for others:
+inside of `together` its changes are made at once, and are durable when `together` returns.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Callable
-from threading import Event, Lock
+from collections.abc import Callable, Sequence
+from threading import Event, Lock, get_ident
 from typing import Any, Generic, TypeVar, cast
 
 from s3func.errors import ServerError
@@ -44,6 +47,10 @@ class Transactions:
         # Held while the connection is used.
         self._using = Lock()
         self._closed = False
+        # While `together` is at work: its thread, what waits for its commit, and what broke its transaction.
+        self._thread = 0
+        self._afterwards: list[Callable[[], None]] = []
+        self._broken: sqlite3.Error | None = None
 
     def run(self, apply: Callable[[sqlite3.Connection], T], after: Callable[[], None] | None = None) -> T:
         """Run the change in a transaction and return its result; `after` runs when it is committed, before others do.
@@ -51,6 +58,8 @@ class Transactions:
         Raises what the change raised, or ServerError when the database failed. ValueError: the store is closed.
         """
         change = _Change(apply, after)
+        if self._thread == get_ident():
+            return self._run_inside(change)
         with self._mutex:
             leads = not self._busy
             self._busy = True
@@ -63,6 +72,48 @@ class Transactions:
             raise change.error
         if not change.settled:
             raise ServerError("The change was interrupted before it was made.")
+        return cast("T", change.result)
+
+    def together(self, works: Sequence[Callable[[], T]]) -> list[T]:
+        """Do the works, with their changes in one transaction; ServerError when it failed, and with it all of them.
+
+        What a work raises belongs to its caller, so works answer for themselves and raise nothing.
+        """
+
+        def apply(_: sqlite3.Connection) -> list[T]:
+            self._thread, self._afterwards, self._broken = get_ident(), [], None
+            try:
+                results = [work() for work in works]
+            finally:
+                self._thread = 0
+            if self._broken is not None:
+                raise self._broken
+            return results
+
+        def after() -> None:
+            waiting, self._afterwards = self._afterwards, []
+            for each in waiting:
+                each()
+
+        return self.run(apply, after)
+
+    def afterwards(self, then: Callable[[], None]) -> None:
+        """Do it when what this thread has changed is committed, which is now unless it is inside of `together`."""
+        if self._thread == get_ident():
+            self._afterwards.append(then)
+        else:
+            then()
+
+    def _run_inside(self, change: _Change[T]) -> T:
+        try:
+            _apply(self.connection, change)
+        except sqlite3.Error as error:
+            self._broken = error
+            raise _failure(error) from error
+        if change.error is not None:
+            raise change.error
+        if change.after is not None:
+            self._afterwards.append(change.after)
         return cast("T", change.result)
 
     def close(self) -> None:
