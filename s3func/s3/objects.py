@@ -79,7 +79,7 @@ class ObjectVerbs(UploadVerbs):
         if not (
             type(body) is bytes
             and len(body) < self._direct_below
-            and multipart is not True
+            and multipart is None
             and transfer is None
             and progress is None
         ):

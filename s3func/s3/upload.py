@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     RangeSource = BufferSource | FileSource
 
-_FILE_ATTEMPTS = 3
+FILE_ATTEMPTS = 3
 # A file up to this size is read once, and sent from memory.
 _READ_WHOLE = 1024 * 1024
 _OWN_CHECKSUMS = ("content-md5", "x-amz-checksum-", "x-amz-sdk-checksum-algorithm")
@@ -43,7 +43,7 @@ def store(put: Put, body: BodySource) -> PutResult:
     try:
         if not isinstance(source, FileSource):
             return _store_stream(put, source) if isinstance(source, StreamSource) else store_ranges(put, source)
-        for _ in range(_FILE_ATTEMPTS - 1):
+        for _ in range(FILE_ATTEMPTS - 1):
             try:
                 return store_ranges(put, source)
             except (SourceChanged, BodyShrunk):
@@ -55,7 +55,7 @@ def store(put: Put, body: BodySource) -> PutResult:
             return store_ranges(put, source)
         except (SourceChanged, BodyShrunk) as error:
             final = changed(error)
-            final.attempts, final.bucket, final.key = _FILE_ATTEMPTS, put.authorizer.bucket, put.key
+            final.attempts, final.bucket, final.key = FILE_ATTEMPTS, put.authorizer.bucket, put.key
             raise final from (None if final is error else error)
     finally:
         source.close()
@@ -65,7 +65,7 @@ def store_ranges(put: Put, source: RangeSource) -> PutResult:
     """Store what can be read anywhere."""
     size = source.size
     put.progress.expect(size)
-    if not _in_parts(put, size):
+    if not in_parts(put, size):
         if isinstance(source, FileSource) and size <= _READ_WHOLE:
             return put_once(put, source.read())
         return put_once(put, source.body())
@@ -141,7 +141,7 @@ def _nothing(_block: memoryview) -> None:
 def _store_stream(put: Put, source: StreamSource) -> PutResult:
     size = source.size
     put.progress.expect(size)
-    if put.multipart is False or (size is not None and not _in_parts(put, size)):
+    if put.multipart is False or (size is not None and not in_parts(put, size)):
         body = source.body()
         try:
             return put_once(put, body)
@@ -179,7 +179,8 @@ def _wait_for(put: Put, conflict: S3FuncError, attempt: int) -> None:
     put.clock.sleep(seconds)
 
 
-def _in_parts(put: Put, size: int) -> bool:
+def in_parts(put: Put, size: int) -> bool:
+    """Whether an object of this size goes in parts."""
     if put.multipart is not None:
         return put.multipart
     return size >= put.transfer.multipart_threshold and (size > part_size(size, put.transfer) or size > PART_MAX)

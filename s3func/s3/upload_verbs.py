@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
+from s3func.errors import S3FuncError
+from s3func.results import PutResult
 from s3func.s3 import operations
 from s3func.s3.base import S3Base
 from s3func.s3.headers import check_key, etag_value
@@ -12,6 +14,8 @@ from s3func.session import PutOptions
 from s3func.transport.transfer import Progress, ProgressCount, TransferConfig, checked_transfer
 
 if TYPE_CHECKING:
+    import os
+
     from s3func.s3.upload_parts import Put
     from s3func.session import UploadStream
 
@@ -103,3 +107,49 @@ class UploadVerbs(S3Base):
 
         put = self._put_of(key, options, is_call=False)
         return SpooledStream(put) if put.multipart is False else S3UploadStream(put)
+
+    def _resume_upload(self, path: os.PathLike[str], key: str, options: PutOptions) -> PutResult:
+        from s3func.s3.upload_resume import resume
+
+        put = self._put_of(key, options, is_call=True)
+        result, is_resumed = resume(put, path)
+        return self._as_asked(put, result, options) if is_resumed else result
+
+    def _as_asked(self, put: Put, result: PutResult, options: PutOptions) -> PutResult:
+        """The object of a resumed upload, with the headers of this call, whatever it was begun with."""
+        from s3func.s3.upload_resume import is_as_asked
+
+        bucket = options.get("bucket")
+        # The class that has all the verbs stands above this one.
+        verbs: Any = self
+        try:
+            head = verbs.head_object(put.key, result.version_id, headers=put.repeated, bucket=bucket)
+            if is_as_asked(put, head):
+                return result
+            asked: dict[str, Any] = {name: options.get(name) for name in _HEADERS}
+            # An empty mapping means none, where None would mean those of the source.
+            asked["metadata"] = asked["metadata"] or {}
+            if "x-amz-tagging-count" in head.headers:
+                asked["tagging"] = asked["tagging"] or {}
+            customer = {
+                name.replace("x-amz-", "x-amz-copy-source-", 1): value
+                for name, value in put.repeated.items()
+                if "-customer-" in name
+            }
+            asked["headers"] = {**(asked["headers"] or {}), **customer}
+            copy = verbs.copy_object(
+                put.key,
+                put.key,
+                result.version_id,
+                source_bucket=put.authorizer.bucket,
+                dest_bucket=bucket,
+                source_if_match=result.etag,
+                **asked,
+            )
+        except S3FuncError as error:
+            error.add_note(
+                f"the upload of {put.key!r} was resumed and completed; whether its metadata and headers are those of "
+                "this call is not known"
+            )
+            raise
+        return PutResult(copy.status, {**copy.headers, "etag": f'"{copy.etag}"'})

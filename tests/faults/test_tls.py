@@ -140,7 +140,7 @@ def test_sending_has_a_limit(serve: Serve, connect: Connect, tls: ssl.SSLContext
     """A server that does not read what it is sent is a TimedOut over TLS as well."""
     server = serve(lambda exchange: exchange.stall_unread(), context=tls)
     with pytest.raises(TimedOut):
-        connect(server, timeouts=Timeouts(read=0.2), retries=1).put_object("key", LARGE * 4)
+        connect(server, timeouts=Timeouts(read=0.2), retries=1).put_object("key", LARGE * 4, multipart=False)
 
 
 def test_a_handshake_that_stops(serve: Serve, connect: Connect, tls: ssl.SSLContext) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import RetryPolicy, S3Session, Timeouts
+from s3func.transport.transfer import TransferConfig
 from s3func.wire.s3xml_multipart import CompletedPart
 from s3func.wire.sigv4 import EXPIRES_MAX_SECONDS
 from tests.s3.keys import NO_KEYS
@@ -186,6 +187,17 @@ _UPLOAD: dict[str, list[Any]] = {
 }
 
 
+NO_TRANSFERS: list[Any] = [
+    {},
+    5,
+    TransferConfig(multipart_threshold=-1),
+    TransferConfig(part_size=0),
+    TransferConfig(part_size="8MB"),  # type: ignore[arg-type]
+    TransferConfig(concurrency=0),
+    TransferConfig(bandwidth=1000),  # type: ignore[arg-type]
+]
+
+
 class Verb(NamedTuple):
     """A public method: arguments that are good, what is bad for each argument, and those that nothing is bad for."""
 
@@ -204,8 +216,17 @@ VERBS: dict[str, Verb] = {
             "if_match": NO_ETAGS,
             "if_none_match": NO_ETAGS,
             "checksum": NO_CHECKSUMS,
+            "multipart": [0, 1, "yes"],
+            "transfer": NO_TRANSFERS,
+            "progress": [1, "bar"],
             "bucket": NO_BUCKETS,
         },
+    ),
+    "upload_file": Verb(
+        {"path": __file__, "key": "key"},
+        {"path": [None, 5, b"path", ["path"]], "key": KEYS},
+        # Anything is true or false; the others are those of put_object.
+        frozenset({"resume", "options"}),
     ),
     "get_object": Verb(
         {"key": "key"},
@@ -439,6 +460,7 @@ NEW_SESSION = Verb(
         ],
         "max_connections": NO_NUMBERS,
         "checksum": [None, "", "CRC32", "md5", 5],
+        "transfer": NO_TRANSFERS,
         "max_pool_connections": NO_NUMBERS,
         "max_attempts": NO_NUMBERS,
         "connect_timeout": NO_SECONDS,
