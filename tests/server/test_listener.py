@@ -20,8 +20,8 @@ import s3func.testing
 from s3func.errors import ConnectionLost
 from s3func.message import BLOCK
 from s3func.server import ASGIApp, Listener, LocalBackend, MemoryBackend, S3App, create_s3_app
-from s3func.server.backend import ObjectAttributes, ObjectReader
 from s3func.server.asgi import COLLECTED_BYTES, Intake
+from s3func.server.backend import ObjectAttributes, ObjectReader
 from s3func.testing import Server
 from tests.server.forge import KEY_ID, SECRET, Reply, Wire, sign
 
