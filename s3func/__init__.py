@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s3func import errors as errors
+    from s3func.b2.session import B2Session as B2Session
+    from s3func.models import Capabilities as Capabilities
     from s3func.s3.credentials import Credentials as Credentials
     from s3func.s3.session import S3Session as S3Session
     from s3func.session import Session as Session
@@ -17,13 +19,25 @@ if TYPE_CHECKING:
     from s3func.transport.timeouts import Timeouts as Timeouts
 
 _HOMES = {
+    "B2Session": "s3func.b2.session",
+    "Capabilities": "s3func.models",
     "Credentials": "s3func.s3.credentials",
     "RetryPolicy": "s3func.transport.retry",
     "S3Session": "s3func.s3.session",
     "Session": "s3func.session",
     "Timeouts": "s3func.transport.timeouts",
 }
-__all__ = ["Credentials", "RetryPolicy", "S3Session", "Session", "Timeouts", "__version__", "errors"]
+__all__ = [
+    "B2Session",
+    "Capabilities",
+    "Credentials",
+    "RetryPolicy",
+    "S3Session",
+    "Session",
+    "Timeouts",
+    "__version__",
+    "errors",
+]
 
 
 def __getattr__(name: str) -> Any:
