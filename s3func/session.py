@@ -170,6 +170,7 @@ class Session(ABC):
         """
         from s3func.download import download_file
 
+        session = self if verify is None else self._twin(_verify=verify)
         conditions = {
             "if_match": if_match,
             "if_none_match": if_none_match,
@@ -177,7 +178,7 @@ class Session(ABC):
             "if_unmodified_since": if_unmodified_since,
         }
         return download_file(
-            self,
+            session,
             key,
             path,
             version_id=version_id,
@@ -185,7 +186,7 @@ class Session(ABC):
             fsync=fsync,
             transfer=getattr(self, "_transfer", None) if transfer is None else transfer,
             progress=progress,
-            verify=verify,
+            compare=verify is not False,
             conditions=conditions,
             headers=headers,
             bucket=bucket,
@@ -341,6 +342,12 @@ class Session(ABC):
         from s3func.writer import open_writer
 
         return open_writer(self, key, mode, text=text, options=options)
+
+    def _twin(self, **attributes: Any) -> Self:
+        """This session with the same connections and other settings."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, **attributes)
+        return twin
 
     @final
     def exists(self, key: str, version_id: str | None = None, *, bucket: str | None = None) -> bool:

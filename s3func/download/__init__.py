@@ -25,7 +25,7 @@ def download_file(
     fsync: bool,
     transfer: TransferConfig | None,
     progress: Progress | None,
-    verify: bool | None,
+    compare: bool,
     conditions: Mapping[str, Any],
     headers: Mapping[str, str] | None,
     bucket: str | None,
@@ -39,10 +39,10 @@ def download_file(
 
     count = ProgressCount(progress, None)
     settings = checked_transfer(DEFAULT_TRANSFER if transfer is None else transfer)
-    source = ObjectSource(store, key, version_id, bucket, conditions, headers or {}, verify=verify)
+    source = ObjectSource(store, key, version_id, bucket, conditions, headers or {})
     target = target_of(path)
     if resume:
         if not isinstance(target, PathTarget):
             raise ValueError("resume needs a path of a regular file: nothing else is there for a later call")
         target = PartTarget(target.path, source.name)
-    return Download(source, target, settings, count, verify=verify is not False).run(fsync=fsync)
+    return Download(source, target, settings, count, compare=compare).run(fsync=fsync)

@@ -76,14 +76,14 @@ class Download:
     """One call of download_file."""
 
     def __init__(
-        self, source: ObjectSource, target: Target, transfer: TransferConfig, count: ProgressCount, *, verify: bool
+        self, source: ObjectSource, target: Target, transfer: TransferConfig, count: ProgressCount, *, compare: bool
     ) -> None:
-        """verify: whether the store's checksum is compared."""
+        """compare: whether a checksum that an earlier call has noted counts; the first answer brings its own or none."""
         self._source = source
         self._target = target
         self._transfer = transfer
         self._count = count
-        self._verify = verify
+        self._compares = compare
         self._facts = Facts(None, None, None, None, is_whole=True)
         self._algorithm: str | None = None
         self._block_bytes = _BLOCK_BYTES
@@ -166,20 +166,17 @@ class Download:
             raise
         self._written = list(target.written)
         self._algorithm = found.algorithm
-        checksum = found.checksum if self._verify else None
+        checksum = found.checksum if self._compares else None
         self._facts = Facts(found.etag, found.size, checksum, found.version_id, is_whole=False)
         return first
 
     def _begun(self) -> GetResult:
         first = self._source.get()
         try:
-            if not self._verify:
-                first.waive_verification()
             etag = first.headers.get("etag")
             # A weak ETag is no promise that two answers have the same bytes, and If-Match never finds it to be equal.
             strong = etag if etag and not etag.startswith("W/") else None
-            checksum = first.checksum if self._verify else None
-            self._facts = Facts(strong, first.size, checksum, first.version_id, is_whole=True)
+            self._facts = Facts(strong, first.size, first.checksum, first.version_id, is_whole=True)
             self._target.begin(first.size)
             self._describe()
         except BaseException:

@@ -31,10 +31,8 @@ class ObjectSource:
         bucket: str | None,
         conditions: Mapping[str, Any],
         headers: Mapping[str, str],
-        *,
-        verify: bool | None,
     ) -> None:
-        """conditions: the caller's, for the first answer. headers: for every one. verify: as download_file takes it."""
+        """conditions: the caller's, for the first answer. headers: for every one."""
         self.key = key
         self.version_id = version_id
         self.bucket = store.bucket if bucket is None else bucket
@@ -42,34 +40,31 @@ class ObjectSource:
         self._at = bucket
         self._conditions = {name: value for name, value in conditions.items() if value is not None}
         self._headers = dict(headers)
-        # A session that does not verify does not ask for checksums either.
-        self._asking = {"x-amz-checksum-mode": "ENABLED"} if verify else {}
         endpoint = getattr(store, "endpoint_url", "")
         self.name = f"{endpoint} {self.bucket} {key}"
         """Where the object is, for a journal."""
 
     def get(self) -> GetResult:
         """All of it."""
-        return self._ask(None, None, self._conditions, self._asking)
+        return self._ask(None, None, self._conditions)
 
     def get_from(self, start: int, etag: str) -> GetResult:
         """From this byte on, if it still has this ETag and fulfils the conditions of the call."""
-        return self._ask(start, None, {"if_match": etag, **self._conditions}, {})
+        return self._ask(start, None, {"if_match": etag, **self._conditions})
 
     def get_range(self, start: int, end: int, etag: str | None, version_id: str | None) -> GetResult:
         """The bytes from start up to, but not including, end."""
         conditions = {} if etag is None else {"if_match": etag}
-        return self._ask(start, end - 1, conditions, {}, version_id)
+        return self._ask(start, end - 1, conditions, version_id)
 
     def _ask(
         self,
         first: int | None,
         last: int | None,
         conditions: Mapping[str, Any],
-        headers: Mapping[str, str],
         version_id: str | None = None,
     ) -> GetResult:
         options: dict[str, Any] = {**conditions, "stream": True, "bucket": self._at}
-        if self._headers or headers:
-            options["headers"] = {**self._headers, **headers}
+        if self._headers:
+            options["headers"] = self._headers
         return self._get(self.key, version_id or self.version_id, first, last, **options)
