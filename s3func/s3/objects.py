@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.errors import DeleteFailed, NotImplementedByStore
 from s3func.s3 import operations
-from s3func.s3.config import check_bucket
+from s3func.s3.copy_verbs import CopyVerbs
 from s3func.s3.headers import check_key
 from s3func.s3.payload import describe
 from s3func.s3.upload_verbs import UploadVerbs
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from s3func.wire.s3xml import DeletedObject
 
 
-class ObjectVerbs(UploadVerbs):
+class ObjectVerbs(UploadVerbs, CopyVerbs):
     """Objects of a bucket, one by one and many at once."""
 
     def put_object(
@@ -215,15 +215,20 @@ class ObjectVerbs(UploadVerbs):
         source_if_match: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        checksum: str | None = None,
         headers: Mapping[str, str] | None = None,
+        transfer: TransferConfig | None = None,
+        progress: Progress | None = None,
     ) -> CopyResult:
-        """Copy an object of up to 5 GB inside the store.
+        """Copy an object of any size inside the store: above 5 GiB in parts, in parallel, with the same result.
 
         Without metadata and content headers the copy has those of the source; with any of them it has exactly what is
-        given (S3's REPLACE). Tags likewise. storage_class and acl are the copy's own in both cases.
+        given (S3's REPLACE). Tags likewise. storage_class and acl are the copy's own in both cases. source_if_match:
+        only that state of the source. if_match, if_none_match: as in put_object, of what the copy would replace.
+        checksum: which one the store is to keep. transfer: from its threshold on in parts as well. progress: called
+        with the bytes copied and the bytes in all. SourceChanged when the source is replaced meanwhile.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
-        authorizer = self._at(dest_bucket, "dest_bucket")
         fields = operations.object_headers(
             metadata=metadata,
             content_type=content_type,
@@ -238,21 +243,17 @@ class ObjectVerbs(UploadVerbs):
             headers=headers,
         )
         described = (content_type, cache_control, content_disposition, content_encoding, content_language, expires)
-        request = operations.copy_object(
-            authorizer.place,
-            dest_key,
-            check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket"),
-            source_key,
-            source_version_id,
+        return self._copy(
+            (source_bucket, source_key, source_version_id, source_if_match),
+            (dest_bucket, dest_key, if_match, if_none_match),
             fields,
             # An empty mapping counts as given: it asks for a copy without metadata.
             replace_metadata=metadata is not None or any(value is not None for value in described),
             replace_tagging=tagging is not None,
-            source_if_match=source_if_match,
-            if_match=if_match,
-            if_none_match=if_none_match,
+            checksum=checksum,
+            transfer=transfer,
+            progress=progress,
         )
-        return self._client.send(request, authorizer, operations.parse_copy_object)
 
     def delete_object(
         self, key: str, version_id: str | None = None, *, if_match: str | None = None, bucket: str | None = None

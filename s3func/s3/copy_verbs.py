@@ -1,0 +1,78 @@
+"""CopyVerbs: what stands between the arguments of copy_object and the work: every one checked, all in one Copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s3func.s3.base import S3Base
+from s3func.s3.config import check_bucket
+from s3func.s3.headers import check_key, etag_value
+from s3func.s3.operations import version_query
+from s3func.s3.payload import CHECKSUMS
+from s3func.transport.transfer import checked_transfer
+
+if TYPE_CHECKING:
+    from s3func.results import CopyResult
+    from s3func.transport.transfer import Progress, TransferConfig
+
+
+class CopyVerbs(S3Base):
+    """The way into copying.py."""
+
+    def _copy(
+        self,
+        source: tuple[str | None, str, str | None, str | None],
+        dest: tuple[str | None, str, str | None, str | None],
+        fields: dict[str, str],
+        *,
+        replace_metadata: bool,
+        replace_tagging: bool,
+        checksum: str | None,
+        transfer: TransferConfig | None,
+        progress: Progress | None,
+    ) -> CopyResult:
+        """source: bucket, key, version and the ETag it must have. dest: bucket, key, if_match, if_none_match."""
+        from s3func.s3.copying import Copy, Source, copy
+
+        source_bucket, source_key, source_version_id, source_if_match = source
+        dest_bucket, dest_key, if_match, if_none_match = dest
+        bucket = check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
+        check_key(source_key, "source_key")
+        version_query(source_version_id, "source_version_id")
+        check_key(dest_key, "dest_key")
+        for name, etag in (("source_if_match", source_if_match), ("if_match", if_match)):
+            if etag is not None:
+                etag_value(name, etag)
+        if if_none_match is not None:
+            etag_value("if_none_match", if_none_match)
+        if checksum is not None:
+            if not isinstance(checksum, str) or checksum not in CHECKSUMS:
+                raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {checksum!r}")
+            if checksum not in {"auto", "off"}:
+                fields["x-amz-checksum-algorithm"] = checksum.upper()
+        return copy(
+            Copy(
+                client=self._client,
+                clock=self._clock,
+                skew=self._skew,
+                source=Source(
+                    self._at(bucket, "source_bucket"), bucket, source_key, source_version_id, source_if_match
+                ),
+                authorizer=self._at(dest_bucket, "dest_bucket"),
+                key=dest_key,
+                fields=fields,
+                # The caller may say it by a header of his own as well.
+                replace_metadata=replace_metadata or _replaces(fields, "x-amz-metadata-directive"),
+                replace_tagging=replace_tagging or _replaces(fields, "x-amz-tagging-directive"),
+                if_match=if_match,
+                if_none_match=if_none_match,
+                transfer=None if transfer is None else checked_transfer(transfer),
+                settings=self._transfer if transfer is None else transfer,
+                progress=progress,
+                store=self.endpoint_url,
+            )
+        )
+
+
+def _replaces(fields: dict[str, str], directive: str) -> bool:
+    return fields.get(directive, "").upper() == "REPLACE"
