@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from s3func import __version__
+from s3func.cli.stores import StoreChoice, choose, open_store, store_options
 
 if TYPE_CHECKING:
     from s3func.server import S3App, Users
@@ -79,12 +80,7 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
 
 
 @click.command()
-@click.option(
-    "--path",
-    type=click.Path(file_okay=False, path_type=Path),
-    metavar="DIR",
-    help="Keep buckets and objects in this directory. Without it they live in memory and end with the server.",
-)
+@store_options
 @click.option(
     "--listen",
     "address",
@@ -112,16 +108,34 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
 )
 @click.option("--region", default="us-east-1", show_default=True, help="What clients must sign for.")
 @click.option("--no-auth", is_flag=True, help="Let in unsigned requests; on loopback only.")
+@click.option(
+    "--kms-key-id",
+    "kms_key_ids",
+    multiple=True,
+    metavar="ID",
+    help="A key that aws:kms may name, once per key. Without any, every name is one.",
+)
+@click.option(
+    "--faults",
+    is_flag=True,
+    help="For tests: let whoever is on this machine make requests fail and read what was asked, at /-/faults and "
+    "/-/journal.",
+)
 @click.option("--debug", is_flag=True, help="Log every request: method, path, status, time.")
+@click.pass_context
 def serve(
-    path: Path | None,
+    context: click.Context,
+    /,
     address: Address,
     access_key_id: str | None,
     secret_access_key: str | None,
     users_file: Path | None,
     region: str,
     no_auth: bool,
+    kms_key_ids: tuple[str, ...],
+    faults: bool,
     debug: bool,
+    **store: str | None,
 ) -> None:
     """Serve S3 on a port, until interrupted.
 
@@ -131,6 +145,7 @@ def serve(
         raise click.UsageError(f"--no-auth would let everybody who can reach {address.host} in; use a loopback address")
     if no_auth and (access_key_id or secret_access_key or users_file is not None):
         raise click.UsageError("--no-auth and keys exclude each other")
+    choice = choose(context, store)
     users = None if users_file is None else _users(users_file)
     keys = _keys(access_key_id, secret_access_key, is_needed=users is None)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
@@ -140,9 +155,11 @@ def serve(
     def ready(url: str) -> None:
         endpoint = address.seen_from_here(url)
         click.echo(endpoint)
-        click.echo(_instructions(endpoint, path, address, keys, region, no_auth=no_auth), err=True)
+        click.echo(_instructions(endpoint, choice.place, address, keys, region, no_auth=no_auth), err=True)
+        if faults:
+            click.echo(f"Whoever is on this machine may ask for faults: {endpoint}/-/faults, /-/journal", err=True)
 
-    _run(_app(path, keys, users, region, no_auth=no_auth), address, ready)
+    _run(_app(choice, keys, users, region, no_auth, kms_key_ids, faults), address, ready)
     click.echo("s3func: stopped", err=True)
 
 
@@ -173,13 +190,18 @@ def _keys(access_key_id: str | None, secret_access_key: str | None, *, is_needed
     )
 
 
-def _app(path: Path | None, keys: KeyPair | None, users: Users | None, region: str, *, no_auth: bool) -> S3App:
-    from s3func.server import LocalBackend, MemoryBackend, S3App
+def _app(
+    choice: StoreChoice,
+    keys: KeyPair | None,
+    users: Users | None,
+    region: str,
+    no_auth: bool,
+    kms_key_ids: tuple[str, ...],
+    faults: bool,
+) -> S3App:
+    from s3func.server import S3App
 
-    try:
-        backend = MemoryBackend() if path is None else LocalBackend(path)
-    except (ValueError, OSError) as error:
-        raise click.ClickException(f"--path {path}: {error}") from None
+    backend = open_store(choice)
     try:
         return S3App(
             backend,
@@ -188,6 +210,8 @@ def _app(path: Path | None, keys: KeyPair | None, users: Users | None, region: s
             users=users or (),
             region=region,
             no_auth=no_auth,
+            kms_key_ids=kms_key_ids or None,
+            control=faults,
         )
     except ValueError as error:
         backend.close()
@@ -205,10 +229,9 @@ def _run(app: S3App, address: Address, ready: Callable[[str], None]) -> None:
 
 
 def _instructions(
-    endpoint: str, path: Path | None, address: Address, keys: KeyPair | None, region: str, *, no_auth: bool
+    endpoint: str, place: str, address: Address, keys: KeyPair | None, region: str, *, no_auth: bool
 ) -> str:
-    where = "memory, and end with the server" if path is None else str(path.absolute())
-    lines = [f"s3func {__version__} serves S3; the objects are in {where}"]
+    lines = [f"s3func {__version__} serves S3; the objects are in {place}"]
     if address.assumed:
         lines.append(
             f"Only this machine can connect; --listen 0.0.0.0:{endpoint.rpartition(':')[2]} opens it to others."

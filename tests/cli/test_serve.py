@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -17,7 +18,8 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from s3func import S3Session
 from s3func.cli.serve import KeyPair, parse_listen
-from s3func.errors import AccessDenied
+from s3func.cli.stores import StoreChoice
+from s3func.errors import AccessDenied, InvalidRequest, NoSuchBucket, NotImplementedByStore, Throttled
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -240,9 +242,187 @@ def test_an_unread_download_does_not_keep_it_alive(start: Start) -> None:
     assert "Traceback" not in said
 
 
+def test_faults_are_asked_for_over_http(start: Start) -> None:
+    """With --faults another process on this machine makes requests fail and reads the journal; without it none can."""
+    keys = ("--access-key-id", "id", "--secret-access-key", "the-secret")
+    process = start("serve", "--listen", "127.0.0.1:0", "--faults", *keys)
+    url = endpoint_of(process)
+    fault = b'{"operation": "PutObject", "times": 1, "status": 503}'
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/-/faults", data=fault), timeout=SECONDS) as answer:
+        assert 201 == answer.status
+    with S3Session("id", "the-secret", "b-1", url, retries=1) as session:
+        session.create_bucket()
+        with pytest.raises(Throttled):
+            session.put_object("key", b"x")
+        session.put_object("key", b"x")
+    with urllib.request.urlopen(f"{url}/-/journal", timeout=SECONDS) as answer:
+        entries = json.load(answer)["entries"]
+    assert ["CreateBucket", "PutObject", "PutObject"] == [entry["operation"] for entry in entries]
+    assert "/-/faults" in stopped(process, signal.SIGTERM)
+
+    closed = start("serve", "--listen", "127.0.0.1:0", *keys)
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        urllib.request.urlopen(f"{endpoint_of(closed)}/-/journal", timeout=SECONDS)
+    with refusal.value:
+        assert 400 == refusal.value.code
+    stopped(closed, signal.SIGTERM)
+
+
+def test_a_server_with_a_delayed_request_ends_at_a_signal(start: Start) -> None:
+    """A request that a fault keeps waiting for an hour keeps no server alive."""
+    process = start("serve", "--listen", "127.0.0.1:0", "--faults", "--no-auth")
+    url = endpoint_of(process)
+    body = b'{"operation": "ListBuckets", "delay": 3600}'
+    urllib.request.urlopen(urllib.request.Request(f"{url}/-/faults", data=body), timeout=SECONDS).close()
+    with pytest.raises(TimeoutError):
+        urllib.request.urlopen(f"{url}/", timeout=0.3)
+    stopped(process, signal.SIGTERM)
+
+
+def test_a_gateway_to_another_store(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--backend session stores in the server that is named, with that one's keys, under keys and users of its own."""
+    behind = start("serve", "--listen", "127.0.0.1:0", "--access-key-id", "id-2", "--secret-access-key", "secret-2")
+    upstream = endpoint_of(behind)
+    monkeypatch.setenv("S3FUNC_UPSTREAM_ACCESS_KEY_ID", "id-2")
+    monkeypatch.setenv("S3FUNC_UPSTREAM_SECRET_ACCESS_KEY", "secret-2")
+    gateway = start(
+        *("serve", "--listen", "127.0.0.1:0", "--backend", "session", "--upstream-endpoint-url", upstream),
+        *("--access-key-id", "id-1", "--secret-access-key", "secret-1"),
+    )
+    with closing(client(endpoint_of(gateway), "id-1", "secret-1")) as s3:
+        s3.create_bucket(Bucket="b-1")
+        s3.put_object(Bucket="b-1", Key="a//b", Body=b"through both", Metadata={"a": "b"})
+        s3.create_bucket(Bucket="b-2")
+    with S3Session("id-2", "secret-2", "b-1", upstream) as session:
+        assert (b"through both", "b") == (session.get_object("a//b").data, session.head_object("a//b").metadata["a"])
+    said = stopped(gateway, signal.SIGTERM)
+    assert upstream in said
+    assert "secret-2" not in said
+
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", upstream)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id-2")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-2")
+    monkeypatch.delenv("S3FUNC_UPSTREAM_ACCESS_KEY_ID")
+    monkeypatch.delenv("S3FUNC_UPSTREAM_SECRET_ACCESS_KEY")
+    one = start("serve", "--listen", "127.0.0.1:0", "--no-auth", "--backend", "session", "--upstream-bucket", "b-1")
+    with S3Session(endpoint_url=endpoint_of(one), anonymous=True) as session:
+        assert b"through both" == session.get_object("a//b", bucket="b-1").data
+        assert ["b-1"] == [bucket.name for bucket in session.list_buckets()]
+        with pytest.raises(NoSuchBucket):
+            session.get_object("key", bucket="b-2")
+        with pytest.raises(NotImplementedByStore):
+            session.create_bucket("b-3")
+    stopped(one, signal.SIGTERM)
+    stopped(behind, signal.SIGTERM)
+
+
+def test_a_named_backend(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--backend-config takes type and settings from the file; an option says otherwise."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    file = tmp_path / "config" / "s3func" / "backends.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text(f'[mylocal]\ntype = "local"\npath = "{tmp_path / "store"}"\ndurability = "os"\n')
+    for path in (("--path", str(tmp_path / "other")), ()):
+        process = start("serve", "--listen", "127.0.0.1:0", "--no-auth", "--backend-config", "mylocal", *path)
+        endpoint_of(process)
+        stopped(process, signal.SIGTERM)
+    assert {"store", "other", "config"} == {folder.name for folder in tmp_path.iterdir() if folder.is_dir()}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "No such file"),
+        ('secret_access_key = "the-secret" x', "not valid TOML"),
+        ('[other]\ntype = "memory"', "no table [name]"),
+        ('name = "memory"', "no table [name]"),
+        ("[name]", "needs a type"),
+        ('[name]\ntype = "drime"', "needs a type"),
+        ('[name]\ntype = "memory"\npath = "x"', "a memory backend has no path"),
+        ('[name]\ntype = "local"\npath = 3', "path must be a text"),
+        ('[name]\ntype = "local"\npath = "x"\ndurability = "none"', "durability"),
+    ],
+)
+def test_a_bad_file_of_backends_is_named(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, said: str
+) -> None:
+    """What is wrong with the file is said without a secret, and the server does not start."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    if text is not None:
+        (tmp_path / "s3func").mkdir()
+        (tmp_path / "s3func" / "backends.toml").write_text(text)
+    done = run("serve", "--listen", "127.0.0.1:0", "--backend-config", "name")
+    assert (1, "") == (done.returncode, done.stdout)
+    assert said in done.stderr
+    assert "the-secret" not in done.stderr
+
+
+def test_durability_reaches_the_store(start: Start, tmp_path: Path) -> None:
+    """With --durability os what was put is there after a kill of the server."""
+    store = ("--path", str(tmp_path / "store"), "--durability", "os", "--backend", "local")
+    process = start("serve", "--listen", "127.0.0.1:0", "--no-auth", *store)
+    with S3Session(bucket="b-1", endpoint_url=endpoint_of(process), anonymous=True) as session:
+        session.create_bucket()
+        session.put_object("key", b"kept")
+    process.kill()
+    process.communicate()
+    process = start("serve", "--listen", "127.0.0.1:0", "--no-auth", *store)
+    with S3Session(bucket="b-1", endpoint_url=endpoint_of(process), anonymous=True) as session:
+        assert b"kept" == session.get_object("key").data
+    stopped(process, signal.SIGTERM)
+
+
+def test_only_the_named_kms_keys_exist(start: Start) -> None:
+    """--kms-key-id, given twice, names two keys; a third one is refused."""
+    process = start("serve", "--listen", "127.0.0.1:0", "--no-auth", "--kms-key-id", "a", "--kms-key-id", "b")
+    with S3Session(bucket="b-1", endpoint_url=endpoint_of(process), anonymous=True) as session:
+        session.create_bucket()
+        for key_id, is_known in (("a", True), ("b", True), ("c", False)):
+            headers = {
+                "x-amz-server-side-encryption": "aws:kms",
+                "x-amz-server-side-encryption-aws-kms-key-id": key_id,
+            }
+            if is_known:
+                session.put_object("key", b"x", headers=headers)
+            else:
+                with pytest.raises(InvalidRequest):
+                    session.put_object("key", b"x", headers=headers)
+    stopped(process, signal.SIGTERM)
+
+
+def test_an_upstream_s_keys_in_the_environment_are_no_mistake(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Variables of a gateway do not concern another store; the same as an option is wrong usage."""
+    monkeypatch.setenv("S3FUNC_UPSTREAM_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("S3FUNC_UPSTREAM_SECRET_ACCESS_KEY", "s3cret")
+    process = start("serve", "--listen", "127.0.0.1:0", "--no-auth")
+    endpoint_of(process)
+    assert "s3cret" not in stopped(process, signal.SIGTERM)
+
+
+def test_a_choice_of_a_store_does_not_print_its_secret() -> None:
+    """The repr of what was chosen has everything else."""
+    choice = StoreChoice("session", {"access_key_id": "i", "secret_access_key": "s3cret"})
+    assert "StoreChoice('session', {'access_key_id': 'i'})" == repr(choice)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--listen", "127.0.0.1:0", "--backend", "local"), "needs --path"),
+        (("--listen", "127.0.0.1:0", "--backend", "memory", "--path", "x"), "--path does not go with a memory"),
+        (("--listen", "127.0.0.1:0", "--backend", "session", "--path", "x"), "--path does not go with a session"),
+        (("--listen", "127.0.0.1:0", "--durability", "os"), "--durability does not go with a memory"),
+        (("--listen", "127.0.0.1:0", "--path", "x", "--durability", "none"), "'none' is not one of"),
+        (("--listen", "127.0.0.1:0", "--upstream-bucket", "b-1"), "--upstream-bucket does not go with a memory"),
+        (
+            ("--listen", "127.0.0.1:0", "--path", "x", "--upstream-secret-access-key", "s3cret"),
+            "--upstream-secret-access-key does not go with a local",
+        ),
+        (
+            ("--listen", "127.0.0.1:0", "--backend", "session", "--upstream-secret-access-key", "s3cret"),
+            "--upstream-access-key-id is missing",
+        ),
+        (("--listen", "127.0.0.1:0", "--backend", "drime"), "'drime' is not one of"),
         (("--listen", "0.0.0.0:0", "--no-auth"), "--no-auth would let everybody who can reach 0.0.0.0 in"),
         (("--listen", "example.org:1", "--no-auth"), "--no-auth would let everybody who can reach example.org in"),
         (("--listen", "127.0.0.1:0", "--access-key-id", "id"), "--secret-access-key is missing"),
@@ -296,7 +476,9 @@ def test_listening_on_every_interface_is_warned_about(monkeypatch: pytest.Monkey
     address = parse_listen("0.0.0.0:80")
     assert "http://127.0.0.1:80" == address.seen_from_here("http://0.0.0.0:80")
     assert "http://[::1]:80" == parse_listen("[::]:80").seen_from_here("http://[::]:80")
-    said = _instructions("http://127.0.0.1:80", None, address, KeyPair("id", "s", made_up=False), "r", no_auth=False)
+    said = _instructions(
+        "http://127.0.0.1:80", "memory", address, KeyPair("id", "s", made_up=False), "r", no_auth=False
+    )
     assert "other machines can connect" in said
 
 

@@ -64,8 +64,11 @@ Conditions = Mapping[str, str]
 class SessionBackend:
     """A Backend behind a Session: a gateway."""
 
-    def __init__(self, session: Session, *, clock: Clock = SYSTEM_CLOCK) -> None:
-        """`session` is used from many threads, and closed with the backend."""
+    def __init__(self, session: Session, *, bucket: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
+        """`session` is used from many threads, and closed with the backend. bucket: the only one there shall be."""
+        if bucket is not None:
+            check_bucket_name(bucket)
+        self._only = bucket
         self._session = session
         self._verbs = cast("Verbs", session)
         self._clock = clock
@@ -94,6 +97,8 @@ class SessionBackend:
         return BucketInfo(bucket, 0.0)
 
     def list_buckets(self) -> list[BucketInfo]:
+        if self._only is not None:
+            return [BucketInfo(self._only, 0.0)]
         if not isinstance(self._session, BucketVerbs):
             return [] if self._session.bucket is None else [BucketInfo(self._session.bucket, 0.0)]
         with self._asking():
@@ -333,6 +338,8 @@ class SessionBackend:
             check_bucket_name(bucket)
         except ServiceError:
             raise no_such_bucket(bucket) from None
+        if self._only not in (None, bucket):
+            raise no_such_bucket(bucket)
         if isinstance(self._session, BucketVerbs):
             # Who may read and write objects may not be allowed to ask about their bucket; then it is there.
             with suppress(AccessDenied), self._asking(bucket):
@@ -341,7 +348,7 @@ class SessionBackend:
             raise no_such_bucket(bucket)
 
     def _bucket_verbs(self) -> BucketVerbs:
-        if not isinstance(self._session, BucketVerbs):
+        if self._only is not None or not isinstance(self._session, BucketVerbs):
             raise NotImplementedByStore("The store behind this server has one bucket, which stays.")
         return self._session
 
