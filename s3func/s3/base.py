@@ -69,11 +69,10 @@ class S3Base(Session):
         (a bucket whose name cannot be part of a host name is addressed by path in any case).
         stream: False makes get_object read every body at once. timeouts: seconds, see Timeouts. retries: a RetryPolicy,
         or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
-        checksum: sent with every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns
-        of that once), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off".
-        verify_downloads: compare whole objects with the checksum that the store keeps. transfer: how large objects move,
-        see TransferConfig. transport: moves the requests in place of the network. The last five are the names of the
-        seed's release; retry_mode has no effect.
+        checksum: of every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns once),
+        "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off". verify_downloads: compare whole objects with the
+        checksum that the store keeps. transfer: how large objects move, see TransferConfig. transport: moves the requests
+        in place of the network. The last five are the names of the seed's release; retry_mode has no effect.
         """
         _check_choices(checksum, retry_mode)
         options = Options(

@@ -148,11 +148,9 @@ class MultipartVerbs(S3Base):
         (the default for CRCs, and what downloads are verified with) or "COMPOSITE" (always for SHAs).
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
         """
-        from s3func.s3 import multipart_operations, operations
-        from s3func.s3.multipart_upload import MultipartUpload, algorithm_of
+        from s3func.s3.operations import object_headers
 
-        authorizer = self._at(bucket)
-        fields = operations.object_headers(
+        fields = object_headers(
             metadata=metadata,
             content_type=content_type,
             cache_control=cache_control,
@@ -165,6 +163,15 @@ class MultipartVerbs(S3Base):
             tagging=tagging,
             headers=headers,
         )
+        return self._begin_upload(key, fields, checksum, checksum_type, bucket)
+
+    def _begin_upload(
+        self, key: str, fields: dict[str, str], checksum: str | None, checksum_type: str | None, bucket: str | None
+    ) -> MultipartUpload:
+        from s3func.s3 import multipart_operations
+        from s3func.s3.multipart_upload import MultipartUpload, algorithm_of
+
+        authorizer = self._at(bucket)
         if any(name.startswith("x-amz-checksum-") for name in fields):
             raise ValueError("headers must not set the checksum of an upload: checksum and checksum_type do")
         chosen = self._chosen_checksum(checksum)

@@ -259,6 +259,9 @@ VERBS: dict[str, Verb] = {
             "source_if_match": NO_ETAGS,
             "if_match": NO_ETAGS,
             "if_none_match": NO_ETAGS,
+            "checksum": NO_CHECKSUMS,
+            "transfer": NO_TRANSFERS,
+            "progress": [1, "bar"],
         },
     ),
     "create_multipart_upload": Verb(
@@ -300,7 +303,7 @@ VERBS: dict[str, Verb] = {
             **_UPLOAD,
             "parts": [
                 *(None, 5, "parts", b"parts", {"PartNumber": 1, "ETag": "e"}, CompletedPart(1, "e"), []),
-                *([row] for row in (None, 5, "part", (1,), (1, "e", {}), [1, "e"], {}, {"PartNumber": 1})),
+                *([None], [5], ["part"], [(1,)], [(1, "e", {})], [[1, "e"]], [{}], [{"PartNumber": 1}]),
                 *([(number, "e")] for number in NO_PARTS),
                 *([(1, etag)] for etag in NO_ETAGS),
                 [(1, "e"), (1, "e")],
