@@ -55,6 +55,25 @@ class Reopener(Protocol):
         """
 
 
+class MemoryBody(io.BytesIO):
+    """A body that is here already, with the manners of a file."""
+
+    __slots__ = ()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; not to before the beginning, which io.BytesIO would take for the beginning."""
+        if offset < 0 and (
+            whence == io.SEEK_SET or offset + (self.tell() if whence == 1 else len(self.getbuffer())) < 0
+        ):
+            raise _before_the_beginning(offset)
+        return super().seek(offset, whence)
+
+
+def _before_the_beginning(offset: int) -> io.UnsupportedOperation:
+    # Files raise an OSError (zipfile waits for it), io.BytesIO a ValueError; this is both.
+    return io.UnsupportedOperation(f"the position is before the beginning: {offset}")
+
+
 class RawBody(io.RawIOBase):
     """The body of one answer, or the whole object behind it. Positions count from the body's first byte."""
 
@@ -89,6 +108,9 @@ class RawBody(io.RawIOBase):
         self.read_ahead = READ_AHEAD
         # A file may stay open for hours, so each of its requests is a call of its own; a result's body is one call.
         self.is_file = False
+        if length == 0:
+            self._drop()
+            self._verify()
 
     def _new_hasher(self) -> Hasher | None:
         if not self._algorithm:
@@ -130,7 +152,7 @@ class RawBody(io.RawIOBase):
         elif whence != io.SEEK_SET:
             raise ValueError(f"whence must be 0, 1 or 2, not {whence}")
         if offset < 0:
-            raise ValueError(f"negative seek position {offset}")
+            raise _before_the_beginning(offset)
         self._failure = None
         self._position = offset
         return offset

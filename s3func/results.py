@@ -10,6 +10,7 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from s3func.body_reader import MemoryBody, RawBody
 from s3func.errors import ChecksumMismatch
 from s3func.message import BLOCK
 from s3func.wire.encoding import parse_http_date
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
-    from s3func.body_reader import RawBody
     from s3func.message import Response
 
 _META = "x-amz-meta-"
@@ -211,7 +211,7 @@ class GetResult(ObjectResult):
         self._closed = False
         self._kept = False
         self._data: bytes | None = None
-        self._file: io.BytesIO | io.BufferedReader | None = None
+        self._file: MemoryBody | io.BufferedReader | None = None
         body = response.body
         if isinstance(body, bytes):
             # All of it came with the head, so it can be judged at once.
@@ -219,8 +219,6 @@ class GetResult(ObjectResult):
                 _verify(body, algorithm, expected)
             self._data = body
             return
-        from s3func.body_reader import RawBody
-
         self.raw = RawBody(
             body,
             length=None if "transfer-encoding" in self.headers else self.size,
@@ -271,7 +269,7 @@ class GetResult(ObjectResult):
             self._kept = True
         return cast("bytes", self._data)
 
-    def _opened(self) -> io.BytesIO | io.BufferedReader:
+    def _opened(self) -> MemoryBody | io.BufferedReader:
         """The body as a file of the standard library, which does the reading of lines and parts."""
         file = self._file
         if file is None:
@@ -279,7 +277,7 @@ class GetResult(ObjectResult):
                 # Never b"", which would look like the end of the body.
                 raise ValueError("the result is closed")
             if self._data is not None:
-                file = io.BytesIO(self._data)
+                file = MemoryBody(self._data)
             elif self.raw is not None:
                 file = io.BufferedReader(self.raw, _BUFFER)
             else:
@@ -382,11 +380,11 @@ class GetResult(ObjectResult):
         """Whether close() was called."""
         return self._closed
 
-    def detach(self) -> io.BytesIO | RawBody:
+    def detach(self) -> MemoryBody | RawBody:
         """The body as a raw file, for whoever puts a buffer of his own before it; the result keeps its head only."""
         if self._closed or self._file is not None:
             raise ValueError("the body was read before, or closed")
-        body = io.BytesIO(self._data) if self._data is not None else self.raw
+        body = MemoryBody(self._data) if self._data is not None else self.raw
         if body is None:
             raise ValueError("the body was detached before")
         self.raw = None
