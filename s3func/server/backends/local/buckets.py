@@ -92,6 +92,8 @@ class Buckets:
         self, bucket: str, guard: BucketGuard | None, status: Versioning | None, documents: Mapping[str, str | None]
     ) -> BucketInfo:
         def change(db: sqlite3.Connection) -> BucketInfo:
+            # Versions are named once a bucket keeps them.
+            self._database.recent.forget_all()
             bucket_id, info = read_bucket(db, bucket)
             if guard is not None:
                 try:

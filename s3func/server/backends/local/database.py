@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from s3func.server.backends.local.directory import Durability
+from s3func.server.backends.local.recent import Recent
 from s3func.server.backends.local.schema import create_tables
 from s3func.server.backends.local.transactions import Transactions
 
@@ -30,14 +31,15 @@ class Database:
         """Open it, or make its tables. ValueError: it is of another version.
 
         `writer` is the connection that changes run on, to be read before anybody else uses the database and in the
-        `after` of a change.
+        `after` of a change. A change tells `recent` what it may change.
         """
         self._path = path
         self._synchronous = "FULL" if durability == "disk" else "NORMAL"
         self._closed = False
         self._readers: deque[sqlite3.Connection] = deque()
         self.writer = writer = self._connect()
-        self._transactions = Transactions(writer)
+        self.recent = Recent()
+        self._transactions = Transactions(writer, self.recent)
         try:
             if writer.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
                 raise OSError(f"path: SQLite cannot use a write-ahead log in {str(path.parent)!r}")

@@ -108,12 +108,27 @@ class Objects:
 
     def head(self, bucket: str, key: str, version_id: str | None) -> StoredObject:
         """The record of an object."""
+        if version_id is None and (known := self._known(bucket, key)) is not None:
+            return known[0]
         return stored_of(*self._row(bucket, key, version_id, _HEAD, _HEAD_VERSION)[:6])
 
     def find(self, bucket: str, key: str, version_id: str | None) -> tuple[StoredObject, Body]:
         """An object and its body; one in parts has neither blob nor data, and its parts are read by `parts`."""
-        row = self._row(bucket, key, version_id, _OPEN, _OPEN_VERSION)
-        return stored_of(*row[:6]), Body(*row[-3:])
+        if version_id is not None:
+            row = self._row(bucket, key, version_id, _OPEN, _OPEN_VERSION)
+            return stored_of(*row[:6]), Body(*row[-3:])
+        known = self._known(bucket, key)
+        if known is None:
+            recent = self._database.recent
+            moment = recent.moment()
+            row = self._row(bucket, key, None, _OPEN, _OPEN_VERSION)
+            known = stored_of(*row[:6]), Body(*row[-3:])
+            recent.keep(moment, bucket, key, known)
+        return known
+
+    def _known(self, bucket: str, key: str) -> tuple[StoredObject, Body] | None:
+        self._database.check_open()
+        return self._database.recent.get(bucket, key)
 
     def parts(self, body: int) -> list[Any]:
         """The rows of the parts of a body: number, size, etag, last_modified, about, blob. Empty when it is gone."""
@@ -128,6 +143,7 @@ class Objects:
         encoded = check_key(key)
 
         def change(db: sqlite3.Connection) -> tuple[StoredObject, list[Unused]]:
+            self._database.recent.forget(bucket, key)
             place = versions.place_of(db, bucket, encoded)
             if guard is not None:
                 run_guard(guard, place.stored(place.current), bucket, key)
@@ -172,6 +188,7 @@ class Objects:
         encoded = check_key(key)
 
         def change(db: sqlite3.Connection) -> StoredObject:
+            self._database.recent.forget(bucket, key)
             place = versions.place_of(db, bucket, encoded)
             if version_id is None:
                 version = versions.newest(db, place)
@@ -230,6 +247,7 @@ class Objects:
 
     def _delete_one(self, db: sqlite3.Connection, bucket: str, deletion: Deletion, unused: list[Unused]) -> Deleted:
         key, version_id = deletion.key, deletion.version_id
+        self._database.recent.forget(bucket, key)
         place = versions.place_of(db, bucket, check_key(key))
         if version_id is None and place.versioning:
             if deletion.guard is not None:

@@ -17,6 +17,7 @@ from threading import Event, Lock, get_ident
 from typing import Any, Generic, TypeVar, cast
 
 from s3func.errors import ServerError
+from s3func.server.backends.local.recent import Recent
 
 T = TypeVar("T")
 
@@ -38,8 +39,10 @@ class _Change(Generic[T]):
 class Transactions:
     """Takes changes from any thread; `run` returns when the change is as durable as the connection makes it."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, recent: Recent | None = None) -> None:
+        """recent: is told when a transaction begins and ends."""
         self.connection = connection
+        self._recent = Recent() if recent is None else recent
         self._waiting: deque[_Change[Any]] = deque()
         self._busy = False
         # Guards the two above, for moments.
@@ -164,6 +167,7 @@ class Transactions:
     def _transact(self, changes: list[_Change[Any]]) -> None:
         db = self.connection
         committing = False
+        self._recent.begin()
         try:
             if self._closed:
                 raise ValueError("the store is closed")
@@ -187,6 +191,7 @@ class Transactions:
                 if change.after is not None:
                     change.after()
         finally:
+            self._recent.end()
             for change in changes:
                 change.settled = True
 

@@ -173,6 +173,7 @@ class Uploads:
         wanted = {part.number: serials[part.number] for part in parts}
 
         def change(db: sqlite3.Connection) -> tuple[StoredObject, list[Unused]]:
+            self._database.recent.forget(bucket, key)
             place = versions.place_of(db, bucket, encoded)
             try:
                 _open_upload(db, bucket, place.bucket, key, upload_id)
