@@ -90,5 +90,5 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abcd":
         kept.keep(kept.moment(), "bucket", name, found(10, name))
     assert [None, "b", "c", "d"] == [entry and entry[0].key for entry in (kept.get("bucket", name) for name in "abcd")]
-    kept.keep(kept.moment(), "bucket", "e", found(80, "e"))
+    kept.keep(kept.moment(), "bucket", "e", found(90, "e"))
     assert [None, None, "d", "e"] == [entry and entry[0].key for entry in (kept.get("bucket", name) for name in "bcde")]
