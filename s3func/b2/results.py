@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from s3func.b2.headers import INFO, LARGE_FILE_SHA1, SHA1, decode_info
+from s3func.models import ObjectEntry
 from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, ObjectResult, PutResult
 from s3func.wire.b2json import UNVERIFIED, StoredFile
 from s3func.wire.encoding import encode_path, http_date
-
-if TYPE_CHECKING:
-    from s3func.models import ObjectEntry
 
 _SHA1_LENGTH = 40
 _DIGITS_MAX = 16
@@ -162,20 +159,15 @@ def gone(version_id: str | None = None) -> FileDeleted:
 
 
 def entry_of(file: StoredFile, *, is_latest: bool | None = None) -> ObjectEntry:
-    """The row of a listing."""
-    from s3func.models import ObjectEntry
+    """The row of a listing; only a listing of versions (is_latest) names the version, as with S3.
 
+    Whoever deletes the rows of a listing of objects would otherwise delete versions for good.
+    """
+    written = moment_of(file.upload_timestamp)
+    if is_latest is None:
+        return ObjectEntry(file.file_name, file.size, etag_of(file), written, "STANDARD")
     if file.action == "hide":
-        return ObjectEntry(
-            file.file_name, 0, "", moment_of(file.upload_timestamp), None, file.file_id, is_latest, delete_marker=True
-        )
+        return ObjectEntry(file.file_name, 0, "", written, None, file.file_id, is_latest, delete_marker=True)
     return ObjectEntry(
-        file.file_name,
-        file.size,
-        etag_of(file),
-        moment_of(file.upload_timestamp),
-        "STANDARD",
-        file.file_id,
-        is_latest,
-        owner=file.account_id,
+        file.file_name, file.size, etag_of(file), written, "STANDARD", file.file_id, is_latest, owner=file.account_id
     )
