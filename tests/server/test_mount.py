@@ -25,7 +25,6 @@ from s3func.message import BLOCK
 from s3func.server import ASGIApp, MemoryBackend, create_s3_app
 from tests.interop.keys import HOSTILE_KEYS
 
-
 # Starlette's own router knows no path with a line feed in it.
 KEYS = [key for key in HOSTILE_KEYS if "\n" not in key]
 
@@ -72,7 +71,7 @@ def boto(mounted: tuple[str, ASGIApp]) -> Iterator[Any]:
         aws_access_key_id="id",
         aws_secret_access_key="secret",
         region_name="us-east-1",
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, signature_version="s3v4"),
     )
     client.create_bucket(Bucket="bkt")
     yield client
