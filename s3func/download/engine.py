@@ -206,7 +206,8 @@ class Download:
         pieces = (Piece(at, min(at + length, end)) for start, end in missing for at in range(start, end, length))
         number_of_pieces = sum(-(-(end - start) // length) for start, end in missing)
         has_journal = isinstance(self._target, PartTarget) and self._facts.etag is not None
-        self._block_bytes = max(min(_BLOCK_BYTES, length), size // _BLOCKS_MAX) if has_journal else length
+        noted = min(_BLOCK_BYTES, self._transfer.part_size or _BLOCK_BYTES)
+        self._block_bytes = max(noted, size // _BLOCKS_MAX) if has_journal else length
         is_one = self._facts.is_whole and number_of_pieces <= 1
         if is_one:
             # The answer compares its own checksum.
@@ -233,7 +234,7 @@ class Download:
             or self._target.in_order
             or missing < transfer.multipart_threshold
             or (facts.etag is None and facts.version_id is None)
-            or (transfer.concurrency == 1 and facts.is_whole)
+            or transfer.concurrency == 1
             # A digest that cannot be put together from its pieces is taken of the stream, or of the file.
             or (checksum is not None and checksum[0] not in _CRCS and not self._target.rereadable)
         )

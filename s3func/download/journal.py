@@ -153,11 +153,14 @@ class PartTarget(PathTarget):
                 descriptor = open_existing(self._part)
             except OSError:
                 return None
-            if not locked(descriptor):
-                os.close(descriptor)
-                return None
-            if _same_file(self._part, descriptor):
-                return descriptor
+            try:
+                if not lock(descriptor):
+                    os.close(descriptor)
+                    return None
+                if _same_file(self._part, descriptor):
+                    return descriptor
+            except OSError:
+                pass
             # Between opening and locking it got its final name: there may be a new one.
             os.close(descriptor)
         return None
@@ -167,8 +170,12 @@ class PartTarget(PathTarget):
             descriptor = create(self._part, self._mode)
         except FileExistsError:
             return None
-        if locked(descriptor) and _same_file(self._part, descriptor):
-            return descriptor
+        try:
+            if lock(descriptor) and _same_file(self._part, descriptor):
+                return descriptor
+        except OSError:
+            # Nobody has a lock on it, and nobody is going to: no later call could use it.
+            remove(self._part)
         os.close(descriptor)
         return None
 
@@ -249,16 +256,18 @@ def _is_there(descriptor: int, block: Written, algorithm: str) -> bool:
     return digest.digest() == block.digest
 
 
-def locked(descriptor: int) -> bool:
-    """Whether the lock of the file is ours now; it ends with the descriptor, and with the process. Never waits."""
+def lock(descriptor: int) -> bool:
+    """Whether the lock of the file is ours now, rather than somebody else's; OSError where files have no locks.
+
+    It ends with the descriptor, and with the process. Never waits.
+    """
     try:
         import fcntl
     except ImportError:
-        return False
+        raise OSError(errno.ENOLCK, "this system has no locks of files") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        # Somebody has it, or this file system has no locks: both mean a file of our own.
+    except BlockingIOError:
         return False
     return True
 
