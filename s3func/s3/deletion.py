@@ -1,10 +1,11 @@
-"""DeleteObjects over any number of keys: checked rows, batches of 1,000, and what no batch can carry one by one."""
+"""DeleteObjects over any number of keys: checked rows, batches of 1,000 in parallel, and one by one what none can carry."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.errors import NotImplementedByStore, S3FuncError, ServiceError
 from s3func.models import ObjectEntry
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
 
     from s3func.listing import ObjectListing
     from s3func.results import DeleteResult
+    from s3func.transport.parallel import Crew
 
 Row = tuple[str, str | None]
+_NOT_TRIED, _REASON = "NotTried", "an earlier request failed, and this key was not tried"
+CONCURRENCY = 4
+"""Batches under way at a time: more of them, S3 answers with SlowDown."""
+_ONE_BY_ONE = 3
+"""Batches of a call that are sent one after the other: most calls have no more, and threads would cost more than they gain."""
 
 
 def checked_rows(keys: Iterable[str | Mapping[str, str | None] | ObjectEntry]) -> list[Row]:
@@ -69,45 +76,98 @@ def all_versions(rows: Iterable[Row], list_versions: Callable[[str], ObjectListi
             yield key, None
 
 
+class Outcome(NamedTuple):
+    """What became of the rows, in their order. is_whole: False when rows were left that nobody knows the names of."""
+
+    deleted: list[DeletedObject]
+    failures: list[DeleteFailure]
+    is_whole: bool = True
+
+
 def delete_all(
     rows: Iterable[Row],
     delete_batch: Callable[[bytes], DeleteObjectsResult],
     delete_one: Callable[[str, str | None], DeleteResult],
-) -> tuple[list[DeletedObject], list[DeleteFailure]]:
-    """Delete all rows; keys that XML cannot carry (control characters) go one by one.
+    crew: Crew,
+    *,
+    is_known: bool,
+) -> Outcome:
+    """Delete all rows: the first batches one after the other, the others by the crew, which takes no more in advance.
 
-    A batch that fails as a whole ends the work: the first one by raising, a later one as failures of its rows.
+    A batch that fails as a whole ends the work: the first one by raising, a later one as failures of its rows. Then the
+    rows that were not tried are failures as well, if they are known without asking the store.
     """
-    deleted: list[DeletedObject] = []
-    failures: list[DeleteFailure] = []
     iterator = iter(rows)
-    while batch := list(islice(iterator, DELETE_OBJECTS_MAX)):
+    work = _Work(delete_batch, delete_one)
+    outcomes: list[Outcome] = []
+    with crew:
+        while not work.is_stopped and (batch := list(islice(iterator, DELETE_OBJECTS_MAX))):
+            outcome = Outcome([], [])
+            outcomes.append(outcome)
+            if len(outcomes) == 1:
+                work.carry_out(batch, outcome, is_first=True)
+            elif len(outcomes) <= _ONE_BY_ONE:
+                work.carry_out(batch, outcome)
+            else:
+                crew.submit(partial(work.carry_out, batch, outcome))
+    deleted = [row for outcome in outcomes for row in outcome.deleted]
+    failures = [row for outcome in outcomes for row in outcome.failures]
+    if not work.is_stopped:
+        return Outcome(deleted, failures)
+    if is_known:
+        failures += [DeleteFailure(key, version_id, _NOT_TRIED, _REASON) for key, version_id in iterator]
+    return Outcome(deleted, failures, is_known)
+
+
+class _Work:
+    """The requests of one call; safe for threads."""
+
+    def __init__(
+        self,
+        delete_batch: Callable[[bytes], DeleteObjectsResult],
+        delete_one: Callable[[str, str | None], DeleteResult],
+    ) -> None:
+        self._delete_batch = delete_batch
+        self._delete_one = delete_one
+        self.is_stopped = False
+        """Whether a request failed in a way that makes the next ones pointless."""
+
+    def carry_out(self, batch: list[Row], outcome: Outcome, *, is_first: bool = False) -> None:
+        """Delete a batch; keys that XML cannot carry (control characters) go one by one."""
         carried = [row for row in batch if _has_place_in_xml(row)]
         if carried:
             # Not quiet: only rows that the store names as deleted count as deleted.
             document = render_delete_objects(carried, quiet=False)
             try:
-                result = delete_batch(document)
+                result = self._delete_batch(document)
             except S3FuncError as error:
-                if not deleted and not failures:
+                self.is_stopped = True
+                if is_first:
                     raise
                 # What is known of the earlier batches must not be lost; that this one may be repeated is said as well.
                 code = error.code if isinstance(error, ServiceError) else type(error).__name__
-                failures += [DeleteFailure(key, version_id, code, str(error)) for key, version_id in batch]
-                return deleted, failures
-            _check_complete(carried, result, failures)
-            deleted += result.deleted
-            failures += result.failures
-        for key, version_id in batch:
-            if _has_place_in_xml((key, version_id)):
-                continue
+                outcome.failures.extend(DeleteFailure(key, version_id, code, str(error)) for key, version_id in batch)
+                return
+            outcome.deleted.extend(result.deleted)
+            _check_complete(carried, result, outcome.failures)
+            outcome.failures.extend(result.failures)
+        alone = [row for row in batch if not _has_place_in_xml(row)]
+        for number, (key, version_id) in enumerate(alone):
             try:
-                answer = delete_one(key, version_id)
+                answer = self._delete_one(key, version_id)
             except ServiceError as error:
-                failures.append(DeleteFailure(key, version_id, error.code, error.message))
+                outcome.failures.append(DeleteFailure(key, version_id, error.code, error.message))
+            except S3FuncError as error:
+                # No answer at all: the next one would wait for one just as long.
+                self.is_stopped = True
+                if is_first and not carried and number == 0:
+                    raise
+                code, text = type(error).__name__, str(error)
+                outcome.failures.append(DeleteFailure(key, version_id, code, text))
+                outcome.failures.extend(DeleteFailure(*row, _NOT_TRIED, _REASON) for row in alone[number + 1 :])
+                return
             else:
-                deleted.append(DeletedObject(key, version_id, answer.delete_marker, answer.version_id))
-    return deleted, failures
+                outcome.deleted.append(DeletedObject(key, version_id, answer.delete_marker, answer.version_id))
 
 
 def _has_place_in_xml(row: Row) -> bool:

@@ -278,10 +278,12 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
 
         keys: keys, mappings with "key" and optionally "version_id", or rows of a listing. prefix: everything under it
         instead; an empty prefix is refused, because it would empty the bucket. purge: every version and delete marker
-        of those keys, for good. DeleteFailed when the store did not delete some of them, its `.failures` says which.
+        of those keys, for good. From 3,000 keys on several requests are under way at a time. DeleteFailed when the
+        store did not delete some of them: its `.failures` says which, and why.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
         """
         from s3func.s3 import deletion
+        from s3func.transport.parallel import Crew, PacedAuthorizer
 
         if (keys is None) == (prefix is None):
             raise ValueError("give either keys or prefix")
@@ -300,24 +302,28 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
         else:
             rows = ((entry.key, None) for entry in self.list_objects(prefix, bucket=bucket))
 
+        crew = Crew(deletion.CONCURRENCY, name="s3func-delete")
+
         def delete_one(key: str, version_id: str | None) -> DeleteResult:
             return self.delete_object(key, version_id, bucket=bucket)
 
         def delete_batch(body: bytes) -> Any:
             request = operations.delete_objects(authorizer.place, body)
-            return self._client.send(request, authorizer, operations.parse_delete_objects)
+            return self._client.send(request, PacedAuthorizer(authorizer, crew), operations.parse_delete_objects)
 
-        deleted, failures = deletion.delete_all(rows, delete_batch, delete_one)
-        if failures:
-            first = failures[0]
+        outcome = deletion.delete_all(rows, delete_batch, delete_one, crew, is_known=keys is not None and not purge)
+        if outcome.failures:
+            first = outcome.failures[0]
+            total = len(outcome.failures) + len(outcome.deleted)
             error = DeleteFailed(
-                f"{len(failures)} of {len(failures) + len(deleted)} objects were not deleted; "
-                f"the first is {first.key!r}: {first.code} {first.message}",
-                failures,
+                f"{len(outcome.failures)} of {total} objects were not deleted; "
+                f"the first is {first.key!r}: {first.code} {first.message}"
+                + ("" if outcome.is_whole else "; what else would have been listed was not tried"),
+                outcome.failures,
             )
             error.bucket = authorizer.bucket
             raise error
-        return deleted
+        return outcome.deleted
 
     def _versions_or_objects(self, prefix: str | None, bucket: str | None) -> Iterator[Any]:
         """All versions; all objects where the store has no versions."""

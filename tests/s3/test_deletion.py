@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import md5, sha256
 from pickle import dumps, loads
+from threading import Barrier, Lock
 from typing import Any
 from zlib import crc32
 
 import pytest
 
-from s3func.errors import AccessDenied, DeleteFailed, NotImplementedByStore, ServerError, service_error
+from s3func.errors import (
+    AccessDenied,
+    ConnectionLost,
+    DeleteFailed,
+    NotImplementedByStore,
+    ServerError,
+    service_error,
+)
 from s3func.message import Request, Response
 from s3func.models import ListPage, ObjectEntry
 from s3func.wire import s3xml
@@ -329,6 +338,150 @@ def test_the_generator_is_read_once() -> None:
     recorder = Recorder()
     recorded(recorder).delete_objects(keys())
     assert ["a", "b"] == taken
+
+
+class Counting:
+    """A store that deletes everything, and knows how many batches were under way at a time."""
+
+    def __init__(self, together: int = 1) -> None:
+        """together: answers are held back until so many requests are there; the first three come alone."""
+        self.arrivals = 0
+        self.under_way = self.most = 0
+        self.lock = Lock()
+        self.together = Barrier(together, timeout=30)
+
+    def __call__(self, request: Request) -> Response:
+        with self.lock:
+            self.arrivals += 1
+            is_parallel = self.arrivals > 3
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        try:
+            if is_parallel:
+                self.together.wait()
+            return success(request)
+        finally:
+            with self.lock:
+                self.under_way -= 1
+
+
+def test_many_batches_go_in_parallel() -> None:
+    """From the fourth batch on, four requests are under way at a time; the rows are returned in their order."""
+    keys = [f"key {n}" for n in range(14_500)]
+    store = Counting(together=4)
+    recorder = Recorder(store)
+    deleted = recorded(recorder).delete_objects(keys)
+    assert keys == [row.key for row in deleted]
+    assert (15, 4) == (len(recorder.sent), store.most)
+    assert sorted(keys) == sorted(key for sent in recorder.sent for key, _ in rows_of(sent.body))
+
+
+def test_a_listing_is_not_read_far_ahead() -> None:
+    """Keys of a listing are taken when there is room for them: what is held does not grow with the bucket."""
+    pages = 0
+    store = Counting(together=4)
+    ahead = []
+
+    def answer_to(request: Request) -> Response:
+        nonlocal pages
+        if "list-type=2" not in request.query:
+            return store(request)
+        pages += 1
+        ahead.append(pages - store.arrivals)
+        entries = [ObjectEntry(f"{pages:02}/{n:03}", 1, "e") for n in range(1000)]
+        page = ListPage(entries, [], pages < 15, str(pages) if pages < 15 else None)
+        return Response(200, {}, s3xml.render_list_objects_v2(page, bucket="b", prefix="", delimiter="", max_keys=1000))
+
+    assert 15_000 == len(recorded(Recorder(answer_to)).delete_objects(prefix="x"))
+    # One page in hand, four batches with the threads, one more on its way to them.
+    assert max(ahead) <= 6
+
+
+def failing_at(number: int, failure: Exception | None = None) -> Recorder:
+    """A store that deletes everything, but refuses (or does not answer) the request of this number."""
+    count = iter(range(1, 1_000_000))
+    lock = Lock()
+
+    def answer_to(request: Request) -> Response:
+        with lock:
+            current = next(count)
+        if current != number:
+            return success(request)
+        if failure is not None:
+            raise failure
+        return Response(403, {}, b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>")
+
+    return Recorder(answer_to)
+
+
+@pytest.mark.parametrize("number", [2, 3, 4, 7])
+def test_a_refused_batch_ends_the_work_and_every_key_is_told(number: int) -> None:
+    """Each key is either returned as deleted by the store's own word, or told as a failure: refused, or not tried."""
+    keys = [f"key {n}" for n in range(20_000)]
+    recorder = failing_at(number)
+    with pytest.raises(DeleteFailed) as caught:
+        recorded(recorder).delete_objects(keys)
+    sent = {key for request in recorder.sent for key, _ in rows_of(request.body)}
+    failures = caught.value.failures
+    told = {row[0] for row in failures}
+    assert len(failures) == len(told)
+    refused = {row[0] for row in failures if row[2] == "AccessDenied"}
+    assert 1000 == len(refused)
+    assert {row[0] for row in failures if row[2] == "NotTried"} == set(keys) - sent
+    assert sent - refused == set(keys) - told
+    # What was under way with it comes to its end; nothing else is begun.
+    assert len(recorder.sent) <= number + 4
+
+
+def test_a_connection_that_is_lost_later_is_told() -> None:
+    """The same where there was no answer: what was deleted before is not forgotten over it."""
+    keys = [f"key {n}" for n in range(2_500)]
+    with pytest.raises(DeleteFailed, match=r"1500 of 2500 .* 'key 1000': ConnectionLost") as caught:
+        recorded(failing_at(2, ConnectionLost("gone")), retries=1).delete_objects(keys)
+    assert ["ConnectionLost"] * 1000 + ["NotTried"] * 500 == [row[2] for row in caught.value.failures]
+
+
+def test_a_key_that_goes_alone_may_get_no_answer() -> None:
+    """What was deleted before it is not forgotten, and those behind it were not tried."""
+    with pytest.raises(DeleteFailed) as caught:
+        recorded(failing_at(3, ConnectionLost("gone")), retries=1).delete_objects(["a", "\x01", "\x02", "\x03"])
+    assert [("\x02", "ConnectionLost"), ("\x03", "NotTried")] == [(row[0], row[2]) for row in caught.value.failures]
+    with pytest.raises(ConnectionLost):
+        recorded(failing_at(1, ConnectionLost("gone")), retries=1).delete_objects(["\x01", "\x02"])
+
+
+def test_a_listing_that_was_not_read_to_its_end_is_told() -> None:
+    """Keys that would have been listed have no names to be told by, and the error says that there may be some."""
+    inner = failing_at(3)
+
+    def answer_to(request: Request) -> Response:
+        if "list-type=2" in request.query:
+            begin = int(request.query.partition("continuation-token=")[2].partition("&")[0] or "0")
+            entries = [ObjectEntry(f"{begin}/{n:03}", 1, "e") for n in range(1000)]
+            page = ListPage(entries, [], True, str(begin + 1))
+            return Response(
+                200, {}, s3xml.render_list_objects_v2(page, bucket="b", prefix="", delimiter="", max_keys=1000)
+            )
+        return inner.answer(request)
+
+    with pytest.raises(DeleteFailed, match=r"1000 of 3000 .* what else would have been listed was not tried"):
+        recorded(Recorder(answer_to)).delete_objects(prefix="x")
+
+
+def test_an_interrupt_ends_a_deletion() -> None:
+    """Ctrl-C while keys are taken passes through, and no thread is left behind."""
+
+    def keys() -> Iterator[ObjectEntry]:
+        for n in range(6_000):
+            yield ObjectEntry(f"key {n}", 1, "e")
+        raise KeyboardInterrupt
+
+    recorder = Recorder()
+    session = recorded(recorder)
+    session.list_objects = lambda *_args, **_options: keys()  # type: ignore[assignment,method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        session.delete_objects(prefix="x")
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("s3func-delete")]
 
 
 def test_another_bucket() -> None:
