@@ -11,6 +11,8 @@ import inspect
 import io
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,6 +102,20 @@ def test_python_blocks_run_as_they_stand(document: str, account: Server) -> None
         run(block, namespace)
     if "session" in namespace:
         namespace["session"].close()
+
+
+def test_tests_in_the_documents_pass(tmp_path: Path) -> None:
+    """Every test function in a document passes in a run of its own, with the fixtures that pytest finds by itself."""
+    count = 0
+    for number, block in enumerate(block for document in DOCUMENTS for block in blocks(document, "python")):
+        if "\ndef test_" in block.text:
+            (tmp_path / f"test_{number}.py").write_text(block.text, "utf-8")
+            count += block.text.count("\ndef test_")
+    assert count
+    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert 0 == done.returncode, done.stdout
+    assert f"{count} passed" in done.stdout
 
 
 def test_the_first_block_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
