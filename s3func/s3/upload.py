@@ -9,8 +9,10 @@ Rule 3: a store that has no multipart uploads gets one request, where the size a
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from random import random
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from s3func.errors import Conflict, NotImplementedByStore, S3FuncError, SourceChanged
@@ -121,12 +123,18 @@ def put_parts(
 
 def _submit(upload: PartsUpload, source: RangeSource, parts: list[Part], each: int) -> None:
     buffers = Buffers() if isinstance(source, FileSource) else None
+    # Reading keeps a core busy. When all threads read at once, nobody sends; one after the other, the first ones are
+    # sending while the others read, and stay ahead of them: 0.85 -> 0.9x of what eight connections carry.
+    reading = Semaphore(os.cpu_count() or 1)
 
     def send(part: Part) -> None:
         hasher = upload.hasher()
         absorb = _nothing if hasher is None else hasher.update
         buffer = None if buffers is None else buffers.take(min(each, source.size))
-        upload.send(part.number, source.part(part.start, part.length, buffer, absorb), hasher)
+        with reading:
+            upload.crew.check()
+            view = source.part(part.start, part.length, buffer, absorb)
+        upload.send(part.number, view, hasher)
         if buffers is not None and buffer is not None:
             buffers.give_back(buffer)
 
