@@ -14,7 +14,9 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]
 
 from s3func.message import Request, Response
 from s3func.server import S3App
+from s3func.server.backend import ObjectAttributes
 from s3func.wire.encoding import amz_date
+from tests.faults.clock import FakeClock
 from tests.server.forge import KEY_ID, REGION, SECRET, Caller, code, presign, read, sign
 
 LONG_AGO = datetime(2015, 8, 30, 12, 36, tzinfo=UTC).timestamp()
@@ -80,6 +82,36 @@ def test_a_clock_may_be_off_by_a_quarter_of_an_hour(caller: Caller, minutes: int
     """Within 15 minutes, a signature is good, whichever way the clock is wrong."""
     headers = sign("PUT", "/bkt/key", body=BODY, now=time.time() + minutes * 60)
     assert 200 == send(caller.app, headers).status
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(-900, 200), (900, 200), (-901, 403), (901, 403), (-86_400, 403), (86_400, 403)]
+)
+def test_the_window_is_fifteen_minutes_to_the_second(seconds: int, status: int) -> None:
+    """A quarter of an hour is near enough, a second more is not, whichever way; a URL must not begin later than that."""
+    clock = FakeClock()
+    app = S3App(access_key_id=KEY_ID, secret_access_key=SECRET, clock=clock)
+    app.backend.create_bucket("bkt", owner="s3func")
+    answer = send(app, sign("PUT", "/bkt/key", body=BODY, now=clock.now() + seconds))
+    assert status == answer.status
+    if status == 403:
+        assert (403, "RequestTimeTooSkewed") == code(answer)
+        assert_nothing_stored(app)
+    app.backend.begin_put("bkt", "key").commit(ObjectAttributes())
+    by_url = get(app, presign("GET", "/bkt/key", now=clock.now() + seconds, expires=604_800))
+    assert (200 if seconds <= 900 else 403) == by_url.status
+
+
+def test_a_url_ends_with_its_last_second() -> None:
+    """A presigned URL is good until its last second, and not one longer, by the server's own clock."""
+    clock = FakeClock()
+    app = S3App(access_key_id=KEY_ID, secret_access_key=SECRET, clock=clock)
+    app.backend.create_bucket("bkt", owner="s3func")
+    app.backend.begin_put("bkt", "key").commit(ObjectAttributes())
+    query = presign("GET", "/bkt/key", now=clock.now(), expires=60)
+    for step, status in ((0, 200), (60, 200), (1, 403)):
+        clock.step(step)
+        assert status == get(app, query).status
 
 
 CHANGES: dict[str, dict[str, Any]] = {

@@ -22,6 +22,24 @@ from tests.server.forge import Caller, base64_of, code, keys, read, sign
 # --- put, get, head
 
 
+def test_a_key_its_folder_and_what_is_in_it_are_three_objects(caller: Caller) -> None:
+    """`a`, `a/`, `a/b` and `a//b` are put, read, listed and deleted each for itself, whichever comes first."""
+    four = ["a", "a/", "a//b", "a/b"]
+    for order in (four, four[::-1]):
+        for key in order:
+            caller.put(key, key.encode())
+        assert four == keys(caller)
+        for key in order:
+            assert key.encode() == read(caller("GET", f"/bkt/{key}"))
+        page = read(caller("GET", "/bkt", "delimiter=%2F&list-type=2"))
+        assert b"<Key>a</Key>" in page
+        assert b"<CommonPrefixes><Prefix>a/</Prefix></CommonPrefixes>" in page
+        assert 1 == page.count(b"<Key>")
+        for number, key in enumerate(order, 1):
+            assert 204 == caller("DELETE", f"/bkt/{key}").status
+            assert sorted(order[number:]) == keys(caller)
+
+
 def test_everything_that_is_said_comes_back(caller: Caller) -> None:
     """Content headers, user metadata and storage class are kept as given; without a type it is binary/octet-stream."""
     said = {
