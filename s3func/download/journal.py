@@ -1,7 +1,7 @@
 """What a download that was broken off leaves for the next one: the bytes so far, and a journal of what they are.
 
-Beside the target lie `.name.s3func-part` and `.name.s3func-journal`: JSON, first a line of what is being downloaded,
-then one line per block that was written, with its checksum.
+Beside the target lie `.name.s3func-part` and `.name.s3func-journal`: lines of JSON, each behind its own CRC32, the first
+of what is being downloaded, then one per block that was written, with the block's checksum.
 Rule 1: nothing is believed. A block counts when the bytes in the file have the checksum in the journal.
 Rule 2: a part holds bytes of one version of one object. For another version there is a new part, so that whoever still
         writes to the old one harms nobody. That holds where locks do nothing as well.
@@ -14,10 +14,14 @@ import errno
 import json
 import os
 import secrets
-from typing import NamedTuple
+import zlib
+from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.download.target import PathTarget, PositionedFile, beside, create, open_existing, remove
 from s3func.wire.checksum import hasher
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _FORMAT = 1
 _READ_BYTES = 1024 * 1024
@@ -93,7 +97,7 @@ class PartTarget(PathTarget):
     def note(self, written: Written) -> None:
         """One more block is in the file; from any thread."""
         if self._journal is not None:
-            os.write(self._journal, _line(written))
+            os.write(self._journal, _line(_row(written)))
             self._is_useful = True
 
     def publish(self, size: int, *, fsync: bool) -> None:
@@ -129,11 +133,10 @@ class PartTarget(PathTarget):
             self._part_descriptor = None
 
     def _begin_journal(self, subject: Subject) -> None:
-        lines = [json.dumps({"s3func": _FORMAT, **subject._asdict()}).encode() + b"\n", *map(_line, self.written)]
         private = beside(self.path, "s3func-journal", secrets.token_hex(8))
         journal = os.open(private, _OPEN_JOURNAL, 0o600)
         try:
-            os.write(journal, b"".join(lines))
+            os.write(journal, render_journal(subject, self.written))
             os.replace(private, self._journal_path)
         except BaseException:
             os.close(journal)
@@ -197,16 +200,30 @@ class PartTarget(PathTarget):
             return
 
 
-def _line(written: Written) -> bytes:
-    return b'[%d, %d, "%s"]\n' % (written.start, written.length, written.digest.hex().encode())
+def _line(content: object) -> bytes:
+    text = json.dumps(content).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _row(written: Written) -> list[object]:
+    return [written.start, written.length, written.digest.hex()]
+
+
+def render_journal(subject: Subject, written: Iterable[Written]) -> bytes:
+    """A line of what it is about and one per block, each behind its own CRC32."""
+    return b"".join([_line({"s3func": _FORMAT, **subject._asdict()}), *(_line(_row(block)) for block in written)])
 
 
 def parse_journal(text: bytes) -> tuple[Subject, list[Written]]:
     """The subject and the blocks in order; ValueError for what no download has written.
 
-    A last line without an end is what a process that was killed leaves, and is passed over.
+    A line that is damaged or was not finished is passed over: that block is fetched again.
     """
-    lines = text.split(b"\n")[:-1]
+    lines = []
+    for line in text.split(b"\n"):
+        check, _, content = line.partition(b" ")
+        if check == b"%08x" % zlib.crc32(content):
+            lines.append(content)
     try:
         head, *rows = [json.loads(line) for line in lines]
         checksum = head["checksum"]

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -232,64 +233,78 @@ def test_a_journal_that_ends_in_the_middle_of_a_line(tmp_path: Path) -> None:
     assert DATA == path.read_bytes()
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_any_damage(tmp_path: Path, data: st.DataObject) -> None:
+DAMAGE = st.lists(st.tuples(st.integers(0, 12_000), st.integers(0, 3), st.binary(max_size=3)), max_size=3)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(2000, 9000), DAMAGE, DAMAGE, st.integers(0, 20_000), st.integers(0, 20_000))
+def test_any_damage(
+    tmp_path_factory: pytest.TempPathFactory,
+    after: int,
+    in_journal: list[tuple[int, int, bytes]],
+    in_part: list[tuple[int, int, bytes]],
+    end_of_journal: int,
+    end_of_part: int,
+) -> None:
     """Whatever happens to the journal and to the part, the file that comes of it is the object."""
+    folder = tmp_path_factory.mktemp("damaged")
     store = OneObject(DATA)
-    broken_off(store, tmp_path / "file", data.draw(st.integers(2000, 9000)), ONE_BY_ONE)
-    for name in LEFT:
-        content = bytearray((tmp_path / name).read_bytes())
-        for _ in range(data.draw(st.integers(0, 3))):
-            place = data.draw(st.integers(0, len(content)))
-            content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
-        if data.draw(st.booleans()):
-            del content[data.draw(st.integers(0, len(content))) :]
-        (tmp_path / name).write_bytes(content)
+    broken_off(store, folder / "file", after, ONE_BY_ONE)
+    for name, damage, end in [(LEFT[0], in_journal, end_of_journal), (LEFT[1], in_part, end_of_part)]:
+        content = bytearray((folder / name).read_bytes())
+        for place, length, other in damage:
+            begin = place % len(content) if content else 0
+            content[begin : begin + length] = other
+        (folder / name).write_bytes(content[:end])
     with store.session() as session:
-        session.download_file("key", tmp_path / "file", resume=True, transfer=PARTS)
-    assert DATA == (tmp_path / "file").read_bytes()
-    assert ["file"] == names(tmp_path)
+        session.download_file("key", folder / "file", resume=True, transfer=PARTS)
+    assert DATA == (folder / "file").read_bytes()
+    assert ["file"] == names(folder)
 
 
 SUBJECT = Subject("a", None, '"e"', 100, "crc32", ("crc32", "AAAAAA=="))
 HEAD = json.dumps({"s3func": 1, **SUBJECT._asdict()})
 
 
+def line(text: str) -> bytes:
+    """A line of a journal: its CRC32 and its text."""
+    return b"%08x %s\n" % (zlib.crc32(text.encode()), text.encode())
+
+
 def test_what_a_journal_says() -> None:
     """The blocks of a journal come in order, each once, and an unfinished line is none."""
-    text = f'{HEAD}\n[10, 5, "00ff"]\n[0, 10, "01"]\n[10, 5, "00ff"]\n[20, 5, "0'.encode()
+    text = b"".join(map(line, [HEAD, '[10, 5, "00ff"]', '[0, 10, "01"]', '[10, 5, "00ff"]']))
+    text += line('[20, 5, "00"]')[:-2] + b"\n" + line('[30, 5, "00"]').replace(b"5", b"6") + line('[40, 5, "00"]')[:-3]
     assert (SUBJECT, [Written(0, 10, b"\x01"), Written(10, 5, b"\x00\xff")]) == parse_journal(text)
 
 
 @pytest.mark.parametrize(
-    "text",
+    "lines",
     [
-        "",
-        HEAD,
-        "{}\n",
-        "[]\n",
-        HEAD.replace('"s3func": 1', '"s3func": 2') + "\n",
-        HEAD.replace("100", "-1") + "\n",
-        HEAD.replace("100", "true") + "\n",
-        HEAD.replace('"crc32", "check', '"rot13", "check') + "\n",
-        HEAD.replace('"a"', "1") + "\n",
-        f"{HEAD}\nnot json\n",
-        f"{HEAD}\n[0, 10]\n",
-        f'{HEAD}\n[0, 10, "0"]\n',
-        f'{HEAD}\n[0, 0, ""]\n',
-        f'{HEAD}\n[-1, 10, ""]\n',
-        f'{HEAD}\n[91, 10, ""]\n',
-        f'{HEAD}\n[0, 10, ""]\n[9, 10, ""]\n',
-        f'{HEAD}\n[0.0, 10, ""]\n',
-        f'{HEAD}\n["0", 10, ""]\n',
-        f"{HEAD}\n" + "[" * 100_000 + "\n",
+        [],
+        ["{}"],
+        ["[]"],
+        [HEAD.replace('"s3func": 1', '"s3func": 2')],
+        [HEAD.replace("100", "-1")],
+        [HEAD.replace("100", "true")],
+        [HEAD.replace('"crc32", "check', '"rot13", "check')],
+        [HEAD.replace('"a"', "1")],
+        [HEAD, "not json"],
+        [HEAD, "[0, 10]"],
+        [HEAD, '[0, 10, "0"]'],
+        [HEAD, '[0, 0, ""]'],
+        [HEAD, '[-1, 10, ""]'],
+        [HEAD, '[91, 10, ""]'],
+        [HEAD, '[0, 10, ""]', '[9, 10, ""]'],
+        [HEAD, '[0.0, 10, ""]'],
+        [HEAD, '["0", 10, ""]'],
+        [HEAD, "[" * 100_000],
     ],
 )
-def test_what_is_no_journal(text: str) -> None:
+def test_what_is_no_journal(lines: list[str]) -> None:
     """What no download has written is refused as a whole."""
     with pytest.raises(ValueError, match="not a journal"):
-        parse_journal(text.encode())
+        parse_journal(b"".join(map(line, lines)))
 
 
 @given(st.binary())
@@ -310,11 +325,9 @@ def test_when_nothing_is_missing(tmp_path: Path) -> None:
     missing = blocks[-1].start + blocks[-1].length
     if missing < len(DATA):
         # The last block was written, and then the error came.
-        import zlib
-
         digest = zlib.crc32(DATA[missing:]).to_bytes(4, "big").hex()
-        with (tmp_path / LEFT[0]).open("a") as journal:
-            journal.write(f'[{missing}, {len(DATA) - missing}, "{digest}"]\n')
+        with (tmp_path / LEFT[0]).open("ab") as journal:
+            journal.write(line(f'[{missing}, {len(DATA) - missing}, "{digest}"]'))
     assert len(DATA) == subject.size
     with store.session() as session:
         result = session.download_file("key", path, resume=True)
