@@ -2,7 +2,8 @@
 
 stdout gets one line, the endpoint, once requests are answered; what is for a reader goes to stderr. A secret that was
 given is never printed; one that was made up here is printed once, because nobody else knows it. Nothing lets strangers
-in by default: the address is loopback, requests must be signed, and `--no-auth` is refused where others can connect.
+in by default: the address is loopback, requests must be signed, and `--no-auth` where others can connect needs
+`--public` as well.
 """
 
 from __future__ import annotations
@@ -107,7 +108,8 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
     "access_key_id, secret_access_key and tenant.",
 )
 @click.option("--region", default="us-east-1", show_default=True, help="What clients must sign for.")
-@click.option("--no-auth", is_flag=True, help="Let in unsigned requests; on loopback only.")
+@click.option("--no-auth", is_flag=True, help="Let in unsigned requests; on loopback only, but for --public.")
+@click.option("--public", is_flag=True, help="With --no-auth: let in everybody who can reach the address.")
 @click.option(
     "--kms-key-id",
     "kms_key_ids",
@@ -132,6 +134,7 @@ def serve(
     users_file: Path | None,
     region: str,
     no_auth: bool,
+    public: bool,
     kms_key_ids: tuple[str, ...],
     faults: bool,
     debug: bool,
@@ -141,8 +144,12 @@ def serve(
 
     Prints the endpoint on stdout when it is ready, and how to connect on stderr.
     """
-    if no_auth and not address.is_loopback:
-        raise click.UsageError(f"--no-auth would let everybody who can reach {address.host} in; use a loopback address")
+    if no_auth and not (address.is_loopback or public):
+        raise click.UsageError(
+            f"--no-auth would let everybody who can reach {address.host} in; use a loopback address, or add --public"
+        )
+    if public and not no_auth:
+        raise click.UsageError("--public goes with --no-auth; with keys, --listen is enough")
     if no_auth and (access_key_id or secret_access_key or users_file is not None):
         raise click.UsageError("--no-auth and keys exclude each other")
     choice = choose(context, store)
@@ -237,7 +244,8 @@ def _instructions(
             f"Only this machine can connect; --listen 0.0.0.0:{endpoint.rpartition(':')[2]} opens it to others."
         )
     elif not address.is_loopback:
-        lines.append("Warning: other machines can connect, and nothing is encrypted: put a TLS proxy in front.")
+        whoever = "everybody can read and change everything" if no_auth else "nothing is encrypted"
+        lines.append(f"Warning: other machines can connect, and {whoever}: put a TLS proxy in front.")
     lines += [
         "For clients (AWS CLI, boto3, s3func):",
         "",

@@ -15,9 +15,10 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from click.testing import CliRunner
 
 from s3func import S3Session
-from s3func.cli.serve import KeyPair, parse_listen
+from s3func.cli.serve import Address, KeyPair, parse_listen, serve
 from s3func.cli.stores import StoreChoice
 from s3func.errors import AccessDenied, InvalidRequest, NoSuchBucket, NotImplementedByStore, Throttled
 
@@ -479,7 +480,25 @@ def test_listening_on_every_interface_is_warned_about(monkeypatch: pytest.Monkey
     said = _instructions(
         "http://127.0.0.1:80", "memory", address, KeyPair("id", "s", made_up=False), "r", no_auth=False
     )
-    assert "other machines can connect" in said
+    assert "other machines can connect, and nothing is encrypted" in said
+
+
+def test_a_public_server_without_keys_has_to_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only --public opens --no-auth to others, and what that means is said."""
+    ran: list[str] = []
+
+    def run_it(app: object, address: Address, ready: Callable[[str], None]) -> None:
+        ran.append(address.host)
+        ready(f"http://{address.host}:1")
+
+    monkeypatch.setattr("s3func.cli.serve._run", run_it)
+    arguments = ["--listen", "0.0.0.0:1", "--no-auth"]
+    assert 2 == CliRunner().invoke(serve, arguments).exit_code
+    assert 2 == CliRunner().invoke(serve, ["--public"]).exit_code
+    assert [] == ran
+    done = CliRunner().invoke(serve, [*arguments, "--public"])
+    assert (0, ["0.0.0.0"]) == (done.exit_code, ran)
+    assert "everybody can read and change everything" in done.output
 
 
 @pytest.mark.parametrize(
