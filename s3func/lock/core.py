@@ -337,7 +337,12 @@ class Bakery:
         own.beats += 1
         beat = own.beats
         sent = self.time.elapsed()
-        yield from self._put(own, tickets.beat_key(prefix, own.id, beat))
+        key = tickets.beat_key(prefix, own.id, beat)
+        yield from self._put(own, key)
+        if own.is_closed:
+            # The ticket went while this was under way.
+            yield from self._delete(own, key)
+            return True
         if own.is_held and not (yield Head(own.announcement)) and not own.is_closed:
             own.lost_because = own.lost_because or "somebody broke the lock, or judged its owner dead"
             return False
@@ -381,7 +386,7 @@ class Bakery:
         return is_gone
 
     def _delete(self, own: Contender, key: str) -> Steps[None]:
-        versions: list[str | None] = [*own.written[key]]
+        versions: list[str | None] = [*own.written.get(key, ())]
         for version_id in versions or [None]:
             own.is_versioned = (yield Delete(key, version_id)) or own.is_versioned
         own.written.pop(key, None)

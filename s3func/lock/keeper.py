@@ -113,9 +113,9 @@ class Keeper:
     def abandon(self, kept: Kept) -> None:
         """Nobody can release this ticket any more: give it up soon, but not here, where garbage is being collected."""
         kept.own.is_closed = True
-        # Appending is atomic, and no lock may be waited for in a finalizer: its thread may hold it already.
+        # Appending is atomic. A finalizer may wait for a lock only so long: its own thread may hold it already.
         self._abandoned.append(kept)
-        if self._changed.acquire(blocking=False):
+        if self._changed.acquire(timeout=0.1):
             try:
                 self._wake()
             except RuntimeError:

@@ -81,7 +81,8 @@ class Lease:
         self.crashes, self.pauses = crashes, pauses
         self.counts_paused, self.beats, self.writes, self.is_fenced = counts_paused, beats, writes, is_fenced
         self.obeys_deadline, self.counts_from_send, self.keeps_mark = obeys_deadline, counts_from_send, keeps_mark
-        self.age_max = ttl + grace + 2 * stamp_error + 3
+        # A judge's own stamp is at most ttl + stamp_error old, so that what is older than this is dead to every judge.
+        self.age_max = 2 * ttl + grace + stamp_error + 1
         # Decisions are functions of small arguments, so each is taken once; a model is made anew for each control.
         self.renewed = cache(tickets.renewed)
         self.judge = cache(self._judge)
