@@ -45,6 +45,16 @@ _RETRY_EARLY_SECONDS = 300.0
 # What an expired or unknown token is called; a HEAD is answered without a body, so that its 401 has no code.
 _EXPIRED = frozenset({"bad_auth_token", "expired_auth_token"})
 _NO_CODE = "http_401"
+_CODES_OF_STATUS = {
+    403: "access_denied",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    416: "range_not_satisfiable",
+    429: "too_many_requests",
+    500: "internal_error",
+    503: "service_unavailable",
+}
 _NO_BUCKET = r"(?i)bucket\b(?!.*\bfile\b).*(?:does not exist|not found)"
 
 
@@ -221,7 +231,8 @@ class B2Authorizer:
         if document is None:
             kind = response.headers.get("content-type", "unknown type")
             reason = f"the answer is no B2 error document ({kind}, {len(body)} bytes)" if body else ""
-            error = typed_error(response.status, f"http_{response.status}", reason)
+            code = _CODES_OF_STATUS.get(response.status, f"http_{response.status}")
+            error = typed_error(response.status, code, reason)
         else:
             message = _without_secrets(document.message, request)
             error = typed_error(response.status, document.code, message)

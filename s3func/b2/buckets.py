@@ -9,7 +9,7 @@ from s3func.b2.base import B2Base
 from s3func.b2.config import check_bucket, check_key, check_number, check_text, check_version_id
 from s3func.b2.headers import Retention
 from s3func.b2.results import FileHead
-from s3func.errors import NoSuchBucket, NoSuchKey, NoSuchVersion, NotSupported, ProtocolError
+from s3func.errors import NoSuchBucket, NoSuchVersion, NotSupported, ProtocolError
 from s3func.models import BucketEntry
 from s3func.wire.b2json import parse_file, parse_object
 from s3func.wire.b2json_account import parse_bucket, parse_buckets, parse_key, parse_keys
@@ -193,7 +193,7 @@ class ProtectionVerbs(B2Base):
             return check_version_id(version_id)
         newest = self.head_object(key, bucket=name).version_id
         if newest is None:
-            raise NoSuchKey("B2 does not say which version it has")
+            raise ProtocolError("B2 does not say which version it has")
         return newest
 
 

@@ -18,7 +18,7 @@ from s3func.b2.headers import (
 )
 from s3func.b2.large import LargeUploads, part_size
 from s3func.b2.results import copy_result, plain_sha1
-from s3func.errors import InvalidRequest, NoSuchKey, NoSuchVersion, PreconditionFailed
+from s3func.errors import InvalidRequest, NoSuchKey, NoSuchVersion, NotFound, ProtocolError
 from s3func.transport.parallel import Crew
 from s3func.wire.b2json import parse_file
 
@@ -112,9 +112,15 @@ class CopyVerbs(LargeUploads):
         reading = operations.Reading(bucket, key, version_id, if_match=if_match)
         request = reading.request("HEAD", {} if customer_key is None else customer_key.headers())
         missing = NoSuchKey if version_id is None else NoSuchVersion
-        head: FileHead = self._client.send(request, self._reader(bucket, key, missing), reading.parse_head)
+        try:
+            head: FileHead = self._client.send(request, self._reader(bucket, key, missing), reading.parse_head)
+        except NotFound as error:
+            # A HEAD has no body to say so.
+            raise missing(
+                "there is nothing to copy", code=error.code, status=error.status, bucket=bucket, key=key
+            ) from error
         if head.version_id is None:
-            raise PreconditionFailed("B2 does not say which version it has")
+            raise ProtocolError("B2 does not say which version it has")
         return head.version_id, head.size
 
     def _copy_file(

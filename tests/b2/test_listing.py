@@ -157,7 +157,9 @@ def test_a_listing_that_does_not_get_on_is_seen() -> None:
     fake.fault("b2_list_file_names", *[Fault(200, body=b'{"files": [], "nextFileName": "a"}')] * 50)
     with pytest.raises(ProtocolError):
         list(session_on(fake).list_objects())
-    fake.fault("b2_list_file_versions", *[Fault(200, body=b'{"files": [], "nextFileName": "a", "nextFileId": "1"}')] * 50)
+    fake.fault(
+        "b2_list_file_versions", *[Fault(200, body=b'{"files": [], "nextFileName": "a", "nextFileId": "1"}')] * 50
+    )
     with pytest.raises(ProtocolError):
         list(session_on(fake).list_object_versions())
 
