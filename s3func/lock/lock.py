@@ -15,6 +15,7 @@ import platform
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from random import SystemRandom
 from threading import Event
 from typing import TYPE_CHECKING, Any, Self
@@ -294,7 +295,11 @@ class Lock:
         return self._terms.mode == tickets.SHARED if shared is None else bool(shared)
 
     def _bakery(self, terms: Terms) -> Bakery:
-        return Bakery(terms, self._time, _RANDOM, describe=self._describe, warn=self._warn)
+        # The keeper holds on to this, so it must not hold on to the Lock, or a forgotten one would be kept for ever.
+        describe = partial(_describe, self._settings["note"])
+        return Bakery(
+            terms, self._time, _RANDOM, describe=describe, warn=partial(log_warning, "lock %r: %s", self.name)
+        )
 
     def _queue(self, shared: bool, end: float | None) -> bool:
         bakery = self._bakery(self._terms._replace(mode=tickets.SHARED if shared else tickets.EXCLUSIVE))
@@ -337,14 +342,6 @@ class Lock:
             on_lost(self, reason)
         except Exception as error:  # noqa: BLE001 -- the thread renews other locks as well
             log_warning("on_lost of the lock %r failed: %r", self.name, error)
-
-    def _describe(self) -> bytes:
-        thread = threading.current_thread().name
-        about = {"host": platform.node(), "pid": os.getpid(), "thread": thread, "note": self._settings["note"]}
-        return json.dumps(about).encode()
-
-    def _warn(self, text: str) -> None:
-        log_warning("lock %r: %s", self.name, text)
 
     def _forget(self) -> None:
         """In a forked child: what was held is the parent's."""
@@ -395,6 +392,12 @@ class _Tickets:
             # KeyboardInterrupt broke in, wherever that was; what the protocol raises it has tidied up for itself.
             self._last.leave(EXIT_SECONDS)
         KEEPER.gone(self._last)
+
+
+def _describe(note: str | None) -> bytes:
+    """What an announcement says of its owner."""
+    thread = threading.current_thread().name
+    return json.dumps({"host": platform.node(), "pid": os.getpid(), "thread": thread, "note": note}).encode()
 
 
 def _abandon(held: list[Kept], pid: int) -> None:

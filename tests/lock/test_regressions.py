@@ -86,8 +86,9 @@ def test_r06_a_release_that_fails_blocks_nobody_for_good() -> None:
     assert lock.release_error.ambiguous
     assert 1 == len(shelf.announced)
     shelf.fails = lambda verb, key: None
-    assert shelf.lock(ttl=10).acquire()
-    assert lock.acquire(blocking=False) is False
+    other = shelf.lock(ttl=10)
+    assert other.acquire()
+    assert not lock.acquire(blocking=False)
 
 
 @needs_fork
@@ -138,7 +139,8 @@ def test_r09_names_do_not_touch_each_other(session: S3Session) -> None:
 def test_r10_a_timeout_is_a_timeout() -> None:
     """timeout=0 asks once; another one ends when it ends, whatever the store does meanwhile."""
     shelf = Shelf()
-    assert shelf.lock(ttl=None).acquire()
+    holder = shelf.lock(ttl=None)
+    assert holder.acquire()
     before = shelf.clock.time
     assert not shelf.lock().acquire(timeout=0)
     assert before == shelf.clock.time
@@ -159,7 +161,8 @@ def test_r11_etags_mean_nothing(session: S3Session) -> None:
 def test_r12_one_of_two_who_try_gets_a_free_lock(session: S3Session) -> None:
     """Two that try at the same moment never both fail."""
     for _ in range(10):
-        start, got = threading.Barrier(2), []
+        start = threading.Barrier(2)
+        got: list[bool] = []
 
         def attempt(start: threading.Barrier = start, got: list[bool] = got) -> None:
             lock = session.lock("job")
