@@ -37,7 +37,7 @@ FLOORS = {
     **dict.fromkeys(("session", "results", "listing", "lock", "download", "body_reader", "reader", "writer"), 3),
     **dict.fromkeys(("s3", "b2"), 4),
     **dict.fromkeys(("connect", "files", "sync", "server", "filesystem"), 5),
-    **dict.fromkeys(("cli", "testing", "pytest_plugin", "__main__", "__init__"), 6),
+    **dict.fromkeys(("cli", "testing", "progress", "pytest_plugin", "__main__", "__init__"), 6),
 }
 # Neighbours on one floor that may know each other; on floors 0, 1, 2 and 6 everybody may.
 NEIGHBOURS = {
@@ -71,7 +71,7 @@ DOORS = {
     "sqlite3": ("server/backends/", "sync/"),
     "click": ("cli/",),
     "pytest": ("pytest_plugin.py",),
-    "tqdm": ("cli/",),
+    "tqdm": ("cli/", "progress.py"),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem.py",),
     "awscrt": ("wire/checksum.py",),
