@@ -14,7 +14,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypedDict, Unpack, final, overload
 
-from s3func.errors import NotFound, NotSupported
+from s3func.errors import NotFound, NotSupported, ObjectChanged, S3FuncError
 from s3func.models import Capabilities
 
 if TYPE_CHECKING:
@@ -88,7 +88,14 @@ class Session(ABC):
         """What get_object would answer, without the body."""
 
     @abstractmethod
-    def copy_object(self, source_key: str, dest_key: str) -> CopyResult:
+    def copy_object(
+        self,
+        source_key: str,
+        dest_key: str,
+        source_version_id: str | None = None,
+        source_bucket: str | None = None,
+        dest_bucket: str | None = None,
+    ) -> CopyResult:
         """Copy an object inside the store."""
 
     @abstractmethod
@@ -135,6 +142,67 @@ class Session(ABC):
     def _upload_stream(self, key: str, **options: Unpack[PutOptions]) -> UploadStream:
         """Begin an object that is written piece by piece; the keywords are those of put_object."""
         raise NotSupported(f"{type(self).__name__} cannot write objects piece by piece")
+
+    @final
+    def move(
+        self,
+        source_key: str,
+        dest_key: str,
+        source_version_id: str | None = None,
+        source_bucket: str | None = None,
+        dest_bucket: str | None = None,
+        **options: Any,
+    ) -> CopyResult:
+        """Copy an object of any size, then delete what was copied; the other keywords are those of copy_object.
+
+        Stores have no rename, so for a moment there are both, and never neither: the source is deleted once the store
+        has confirmed the copy, and only if it is still the object that was copied, else ObjectChanged. When anything
+        fails behind the copy, the error has a note that both exist. Where the bucket keeps versions the source is hidden
+        like by delete_object; a version that is named by source_version_id is deleted for good. ValueError for a move of
+        an object onto itself: of its two halves, one would change nothing and the other delete it.
+        """
+        places = [self.bucket if bucket is None else bucket for bucket in (source_bucket, dest_bucket)]
+        if source_key == dest_key and places[0] == places[1]:
+            raise ValueError(f"source_key and dest_key are the same object: {source_key!r}")
+        head = self._head_source(source_key, source_version_id, source_bucket, options)
+        pinned = head.version_id if source_version_id is None else source_version_id
+        if pinned is None and head.etag:
+            options.setdefault("source_if_match", head.etag)
+        # copy_object names its keywords one by one, and each store its own.
+        copy: Any = self.copy_object
+        copied: CopyResult = copy(source_key, dest_key, pinned, source_bucket, dest_bucket, **options)
+        try:
+            if source_version_id is not None:
+                self.delete_object(source_key, source_version_id, bucket=source_bucket)
+            else:
+                self._delete_source(source_key, head, source_bucket, options)
+        except S3FuncError as error:
+            error.add_note(
+                f"{source_key!r} was copied to {dest_key!r}, but not deleted as far as is known: both exist."
+            )
+            raise
+        return copied
+
+    def _head_source(
+        self, source_key: str, source_version_id: str | None, source_bucket: str | None, _options: Mapping[str, Any]
+    ) -> HeadResult:
+        """What is to be copied."""
+        return self.head_object(source_key, source_version_id, bucket=source_bucket)
+
+    def _delete_source(self, key: str, copied: HeadResult, bucket: str | None, options: Mapping[str, Any]) -> None:
+        """Delete the object that was copied, unless another one has taken its place."""
+        try:
+            now = self._head_source(key, None, bucket, options)
+        except NotFound:
+            # Somebody else has deleted it meanwhile.
+            return
+        if (now.etag, now.version_id, now.last_modified) != (copied.etag, copied.version_id, copied.last_modified):
+            raise ObjectChanged(f"{key!r} was replaced after it had been copied", bucket=bucket or self.bucket, key=key)
+        self._delete_exactly(key, copied, bucket)
+
+    def _delete_exactly(self, key: str, _copied: HeadResult, bucket: str | None) -> None:
+        """Delete an object that was what it should be a moment ago; stores with conditions make sure that it still is."""
+        self.delete_object(key, bucket=bucket)
 
     @final
     def download_file(

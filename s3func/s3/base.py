@@ -7,16 +7,13 @@ this one; `session.py` puts them together. A verb is one check, build, send, par
 from __future__ import annotations
 
 import os
-import warnings
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from s3func.clock import SYSTEM_CLOCK, Clock
-from s3func.errors import ChecksumRefused
 from s3func.s3.auth import SigV4Authorizer, Skew
 from s3func.s3.config import check_bucket
 from s3func.s3.options import Options, one_secret
-from s3func.s3.payload import CHECKSUMS
+from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
 from s3func.transport.client import Client
 from s3func.transport.transfer import DEFAULT_TRANSFER, TransferConfig, checked_transfer
@@ -24,7 +21,6 @@ from s3func.transport.transfer import DEFAULT_TRANSFER, TransferConfig, checked_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from s3func.errors import ServiceError
     from s3func.message import Transport
     from s3func.s3.credentials import Credentials
     from s3func.transport.retry import RetryPolicy
@@ -99,11 +95,15 @@ class S3Base(Session):
         self._client = Client(moving, policy, total_seconds=limits.total, clock=self._clock)
         self._skew = Skew()
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
-        self._checksum = checksum
-        self._warning = Lock()
+        self._checksum_choice = ChecksumChoice(checksum, self._endpoint.url)
         self._verify = verify_downloads
         self._stream = stream
         self.bucket = None if bucket is None else check_bucket(bucket)
+
+    @property
+    def _checksum(self) -> str:
+        """What uploads carry that choose nothing else."""
+        return self._checksum_choice.algorithm
 
     @property
     def region(self) -> str:
@@ -140,21 +140,8 @@ class S3Base(Session):
 
     def _new_authorizer(self, bucket: str | None) -> SigV4Authorizer:
         return SigV4Authorizer(
-            self._credentials, self._endpoint, bucket, self._clock, self._skew, self._send_no_more_checksums
+            self._credentials, self._endpoint, bucket, self._clock, self._skew, self._checksum_choice.refused
         )
-
-    def _send_no_more_checksums(self, error: ServiceError) -> None:
-        """The store refuses the default checksum: the session goes on without, and says so once."""
-        if self._checksum == "auto":
-            self._checksum = "off"
-        # A lock that is never released: whoever comes first warns.
-        if self._warning.acquire(blocking=False):
-            warnings.warn(
-                f"{self.endpoint_url} refuses checksums ({error.code}: {error.message}), so this session sends none any "
-                "more; S3Session(checksum='off') says that this is known",
-                ChecksumRefused,
-                stacklevel=2,
-            )
 
 
 def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int) -> Transport:

@@ -1,18 +1,21 @@
-"""CopyVerbs: what stands between the arguments of copy_object and the work: every one checked, all in one Copy."""
+"""CopyVerbs: what stands between the arguments of copy_object and the work, and what move needs of S3 in particular."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from s3func.errors import NoSuchKey, NotImplementedByStore
 from s3func.s3.base import S3Base
 from s3func.s3.config import check_bucket
-from s3func.s3.headers import check_key, etag_value
+from s3func.s3.headers import check_key, etag_value, extra_headers
 from s3func.s3.operations import version_query
 from s3func.s3.payload import CHECKSUMS
 from s3func.transport.transfer import checked_transfer
 
 if TYPE_CHECKING:
-    from s3func.results import CopyResult
+    from collections.abc import Mapping
+
+    from s3func.results import CopyResult, HeadResult
     from s3func.transport.transfer import Progress, TransferConfig
 
 
@@ -72,6 +75,31 @@ class CopyVerbs(S3Base):
                 store=self.endpoint_url,
             )
         )
+
+    def _head_source(
+        self, source_key: str, source_version_id: str | None, source_bucket: str | None, options: Mapping[str, Any]
+    ) -> HeadResult:
+        from s3func.s3.copying import headers_for_source
+
+        check_key(source_key, "source_key")
+        version_query(source_version_id, "source_version_id")
+        check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
+        fields = {} if options.get("headers") is None else headers_for_source(extra_headers(options["headers"]))
+        # Conditions are for the copy to judge.
+        fields = {name: value for name, value in fields.items() if not name.startswith("if-")}
+        head: Any = self.head_object
+        result: HeadResult = head(source_key, source_version_id, headers=fields, bucket=source_bucket)
+        return result
+
+    def _delete_exactly(self, key: str, copied: HeadResult, bucket: str | None) -> None:
+        delete: Any = self.delete_object
+        try:
+            delete(key, if_match=copied.etag or None, bucket=bucket)
+        except NoSuchKey:
+            # Somebody else has deleted it meanwhile.
+            return
+        except NotImplementedByStore:
+            self.delete_object(key, bucket=bucket)
 
 
 def _replaces(fields: dict[str, str], directive: str) -> bool:

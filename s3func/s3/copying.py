@@ -18,10 +18,10 @@ from s3func.errors import (
     InvalidRequest,
     NotImplementedByStore,
     NotSupported,
+    ObjectChanged,
     PreconditionFailed,
     S3FuncError,
     ServiceError,
-    SourceChanged,
 )
 from s3func.results import CopyResult
 from s3func.s3 import operations
@@ -173,7 +173,7 @@ def _head(job: Copy) -> HeadResult:
         verify=True,
         headers=None,
     )
-    request.headers.update(_headers_for_source(job.fields))
+    request.headers.update(headers_for_source(job.fields))
     return job.client.send(request, source.authorizer, operations.parse_head_object)
 
 
@@ -186,8 +186,8 @@ def _head_of_large(job: Copy) -> HeadResult | None:
     return head if (head.size or 0) > COPY_MAX and _in_parts(job, head.size) else None
 
 
-def _headers_for_source(fields: dict[str, str]) -> dict[str, str]:
-    """What a request to the source itself has to say."""
+def headers_for_source(fields: dict[str, str]) -> dict[str, str]:
+    """What a request to the source itself has to say, of the headers of a copy."""
     return {
         theirs + name[len(ours) :]: value
         for name, value in fields.items()
@@ -297,7 +297,7 @@ def _tags(job: Copy, head: HeadResult) -> dict[str, str]:
         pairs.append(("versionId", version_id))
     fields = {
         name: value
-        for name, value in _headers_for_source(job.fields).items()
+        for name, value in headers_for_source(job.fields).items()
         if name in {"x-amz-expected-bucket-owner", "x-amz-request-payer"}
     }
     place = source.authorizer.place
@@ -360,7 +360,9 @@ def _submit(job: Copy, head: HeadResult, upload: PartsUpload) -> dict[int, tuple
         except PreconditionFailed as error:
             if source.if_match is not None:
                 raise
-            raise SourceChanged(f"the source {source.key!r} was replaced while it was copied") from error
+            changed = ObjectChanged(f"the source {source.key!r} was replaced while it was copied")
+            changed.bucket, changed.key = source.bucket, source.key
+            raise changed from error
         digest = copied.checksums.get(upload.algorithm, "")
         digests[part.number] = (digest, part.length)
         upload.keep(copied, b64decode(digest), part.length)

@@ -226,7 +226,7 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
         given (S3's REPLACE). Tags likewise. storage_class and acl are the copy's own in both cases. source_if_match:
         only that state of the source. if_match, if_none_match: as in put_object, of what the copy would replace.
         checksum: which one the store is to keep. transfer: from its threshold on in parts as well. progress: called
-        with the bytes copied and the bytes in all. SourceChanged when the source is replaced meanwhile.
+        with the bytes copied and the bytes in all. ObjectChanged when the source is replaced meanwhile.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
         """
         fields = operations.object_headers(

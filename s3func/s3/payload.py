@@ -12,11 +12,14 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.
 
 from __future__ import annotations
 
+import warnings
 from binascii import b2a_base64
 from hashlib import sha256
+from threading import Lock
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+from s3func.errors import ChecksumRefused
 from s3func.s3.config import is_loopback
 from s3func.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD
 
@@ -39,6 +42,34 @@ class DefaultChecksum(str):
     """The value of a checksum header that is sent because nobody said otherwise, and that may be left out."""
 
     __slots__ = ()
+
+
+class ChecksumChoice:
+    """The checksum of the uploads that choose none themselves; one for a session and all its twins.
+
+    `refused` tells it that the store takes no checksums: from then on "auto" is "off".
+    """
+
+    __slots__ = ("_first", "_store", "algorithm")
+
+    def __init__(self, algorithm: str, store: str) -> None:
+        """store: its URL, for the warning."""
+        self.algorithm = algorithm
+        self._store = store
+        self._first = Lock()
+
+    def refused(self, error: ServiceError) -> None:
+        """Send no default checksums any more, and say so once."""
+        if self.algorithm == "auto":
+            self.algorithm = "off"
+        # A lock that is never released: whoever comes first warns.
+        if self._first.acquire(blocking=False):
+            warnings.warn(
+                f"{self._store} refuses checksums ({error.code}: {error.message}), so this session sends none any more; "
+                "S3Session(checksum='off') says that this is known",
+                ChecksumRefused,
+                stacklevel=2,
+            )
 
 
 def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) -> str:

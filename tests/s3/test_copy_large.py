@@ -18,9 +18,9 @@ from s3func.errors import (
     NoSuchBucket,
     NoSuchKey,
     NotSupported,
+    ObjectChanged,
     PreconditionFailed,
     ServiceError,
-    SourceChanged,
 )
 from s3func.message import Request, Response
 from s3func.s3 import copying
@@ -328,7 +328,7 @@ class Between:
 
 
 def test_a_source_that_is_replaced_meanwhile(rig: tuple[S3Session, Recorder]) -> None:
-    """Parts of two objects never become one: SourceChanged, and nothing is left; the store's word is its cause."""
+    """Parts of two objects never become one: ObjectChanged, and nothing is left; the store's word is its cause."""
     session, recorder = rig
     app = recorder.answer
     replacing = iter([True])
@@ -339,7 +339,7 @@ def test_a_source_that_is_replaced_meanwhile(rig: tuple[S3Session, Recorder]) ->
             session.put_object("sou rce", b"another" * 2000)
 
     recorder.answer = Between(app, "copy", replace)
-    with pytest.raises(SourceChanged, match="'sou rce' was replaced") as caught:
+    with pytest.raises(ObjectChanged, match="'sou rce' was replaced") as caught:
         session.copy_object("sou rce", "copy", transfer=IN_PARTS)
     assert isinstance(caught.value.__cause__, PreconditionFailed)
     recorder.answer = app

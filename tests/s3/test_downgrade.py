@@ -181,6 +181,17 @@ def test_threads_that_learn_it_together_warn_once() -> None:
     assert [ChecksumRefused] == [warning.category for warning in caught]
 
 
+def test_a_twin_of_a_session_knows_it_too() -> None:
+    """A session with other limits that was made before is the same session as far as the store is concerned."""
+    recorder = Recorder(store_without_checksums(501, "NotImplemented", "no checksum", {}))
+    session = recorded(recorder)
+    twin = session.limited(10)
+    with pytest.warns(ChecksumRefused):
+        twin.put_object("a", b"body")
+    session.put_object("b", b"body")
+    assert [1, 0, 0] == [len(checksums(sent.headers)) for sent in recorder.sent]
+
+
 def test_over_a_socket() -> None:
     """The same over HTTP: the second request is whole, and signed anew."""
     with (

@@ -411,7 +411,7 @@ class Puppet(Session):
     def head_object(self, key: str, version_id: str | None = None, **_: Any) -> Any:
         return self.answer()
 
-    def copy_object(self, source_key: str, dest_key: str, **_: Any) -> Any:
+    def copy_object(self, source_key: str, dest_key: str, *_args: Any, **_: Any) -> Any:
         return self.answer()
 
     def delete_object(self, key: str, version_id: str | None = None, **_: Any) -> Any:
