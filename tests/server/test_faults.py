@@ -7,12 +7,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 import s3func.testing
-from s3func import S3Session
+from s3func import RetryPolicy, S3Session
+from s3func.clock import SystemClock
 from s3func.errors import (
     AccessDenied,
     ChecksumMismatch,
@@ -42,7 +44,7 @@ class Rig(NamedTuple):
 
 
 @pytest.fixture(params=["in process", "socket", "socket, local store"])
-def rig(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Rig]:
+def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
     """The bucket `bkt` on each way to a server."""
     if request.param == "in process":
         journal = Journal()
@@ -443,3 +445,52 @@ def test_two_threads_that_begin_have_the_same_faults() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert {id(app.faults)} == {id(each) for each in pool.map(ask, range(8))}
+
+
+# --- what they are for
+
+
+class HastyClock(SystemClock):
+    """The machine's clock, on which nobody waits."""
+
+    def sleep(self, seconds: float) -> None:  # type: ignore[override]
+        """Go on at once."""
+
+
+def test_a_client_that_retries_survives_all_of_it(tmp_path: Path) -> None:
+    """Eight threads against a server on which every fifth request goes wrong by chance, in every way: all puts are there.
+
+    Retries wait on a clock that costs nothing. What was put reads back, lists and deletes.
+    """
+    retries = RetryPolicy(attempts=30, quota=1_000_000)
+    with s3func.testing.server(LocalBackend(tmp_path / "store", durability="os")) as server:
+        session = server.session("bkt", retries=retries, clock=HastyClock())
+        ways: list[dict[str, Any]] = [
+            {"status": 503, "code": "SlowDown"},
+            {"status": 500},
+            {"reset": "before"},
+            {"reset": "after"},
+            {"cut_request": 100},
+            {"cut_answer": 20},
+            {"answer": "html", "operation": "[!GH]*"},
+            {"answer": "error", "operation": "[!GH]*"},
+            {"answer": "cut_list", "probability": 0.1},
+            {"answer": "unmarked_list", "probability": 0.1},
+            {"answer": "short_list", "probability": 0.1},
+        ]
+        faults = [server.faults.add(seed=seed, **({"probability": 0.02} | way)) for seed, way in enumerate(ways)]
+
+        def work(worker: int) -> None:
+            for number in range(40):
+                key, body = f"{worker}/{number}", f"{worker}-{number}".encode() * 50
+                session.put_object(key, body)
+                assert body == session.get_object(key).data
+                if number % 2:
+                    session.delete_object(key)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        expected = sorted(f"{worker}/{number}" for worker in range(8) for number in range(0, 40, 2))
+        for _ in range(10):
+            assert expected == [row.key for row in session.list_objects(max_keys=16)]
+        assert all(fault.fired for fault in faults), faults

@@ -13,7 +13,12 @@ import boto3  # type: ignore[import-untyped]
 import pytest
 import uvicorn
 from botocore.config import Config  # type: ignore[import-untyped]
-from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from botocore.exceptions import (  # type: ignore[import-untyped]
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
@@ -108,8 +113,17 @@ def test_large_bodies_through_another_application(boto: Any) -> None:
 
 
 def test_faults_of_a_mounted_server(boto: Any, mounted: tuple[str, ASGIApp]) -> None:
-    """Refusals are the same in another application's server."""
+    """Refusals are the same in another application's server; what should be a reset is a failure of that server."""
     mounted[1].app.faults.add("PutObject", status=503, code="SlowDown", times=1)
     with pytest.raises(ClientError, match="SlowDown"):
         boto.put_object(Bucket="bkt", Key="key", Body=b"x")
     boto.put_object(Bucket="bkt", Key="key", Body=b"x")
+    boto.put_object(Bucket="bkt", Key="large", Body=bytes(2 * BLOCK))
+    with mounted[1].app.faults.add("PutObject", reset="after"), pytest.raises((ClientError, ConnectionClosedError)):
+        boto.put_object(Bucket="bkt", Key="reset", Body=b"x")
+    assert b"x" == boto.get_object(Bucket="bkt", Key="reset")["Body"].read()
+    with (
+        mounted[1].app.faults.add("GetObject", cut_answer=1),
+        pytest.raises((IncompleteReadError, ResponseStreamingError)),
+    ):
+        boto.get_object(Bucket="bkt", Key="large")["Body"].read()
