@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 READ_AHEAD = BLOCK
 """Bytes that a read at a new place asks for; four times as many with each further one that goes on from there."""
+BUFFER = 64 * 1024
+"""What a buffer above takes at a time when it looks for the next line, or for a few bytes."""
 # Skipping this much of an answer that is coming anyway takes no longer than asking for another one.
 _SKIPPED_MAX = 4 * BLOCK
 # Up to this size a range is kept in memory, beyond it everything to the end is asked for and read as it comes.
@@ -105,7 +107,7 @@ class RawBody(io.RawIOBase):
         self._failure: S3FuncError | None = None
         self._opened_now = False
         self.reopener: Reopener | None = None
-        self.read_ahead = READ_AHEAD
+        self.read_ahead = self._ahead = READ_AHEAD
         # A file may stay open for hours, so each of its requests is a call of its own; a result's body is one call.
         self.is_file = False
         if length == 0:
@@ -244,20 +246,21 @@ class RawBody(io.RawIOBase):
     def _go(self, position: int, wanted: int) -> None:
         """Fetch a range that begins at the position, or open an answer that does."""
         length = self._length or 0
-        goes_on = bool(self._window) and position == self._window_start + len(self._window)
-        ahead = 4 * len(self._window) if goes_on else self.read_ahead
+        window_ends = bool(self._window) and position == self._window_start + len(self._window)
+        goes_on = window_ends or (self._stream is None and position == self._at)
+        self._ahead = 4 * self._ahead if goes_on else self.read_ahead
         # Only a reader that begins at the beginning can have the checksum compared.
-        if position == 0 or ahead > max(_WINDOW_MAX, self.read_ahead):
+        if position == 0 or self._ahead > max(_WINDOW_MAX, self.read_ahead):
             self._open(position, length)
             return
-        end = min(length, position + max(wanted, ahead))
+        # A buffer above asks for most of a large piece in one read, and for the rest of it, less than a buffer, in another.
+        end = min(length, position + max(wanted + min(self.read_ahead, BUFFER), self._ahead))
         if wanted > _WINDOW_MAX:
-            # A large piece of a table, say: as long as it is, and with what a buffer above will want behind it.
-            self._open(position, min(length, end + self.read_ahead))
+            self._open(position, end)
             return
         if not goes_on and end == length:
             # What stands at the end (a directory, a footer) is read backwards.
-            position = min(position, max(0, length - ahead))
+            position = min(position, max(0, length - self._ahead))
         with RawBody(self._ask(position, end), length=end - position, first=(self._first or 0) + position) as piece:
             piece.reopener, piece.is_file = self.reopener, self.is_file
             self._window = piece.readall()

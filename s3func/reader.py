@@ -9,14 +9,12 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
-from s3func.body_reader import READ_AHEAD, RawBody
+from s3func.body_reader import BUFFER, READ_AHEAD, RawBody
 
 if TYPE_CHECKING:
     from s3func.results import GetResult
     from s3func.session import Session
 
-# What a look for the next line, or for a few bytes, takes at a time from what has been asked for.
-_BUFFER = 64 * 1024
 _MODES = ("rb", "r", "rt", "wb", "w", "wt", "xb", "x", "xt")
 
 
@@ -36,7 +34,7 @@ class ObjectReader(io.BufferedReader):
             raw.read_ahead = ahead
         raw.name = result.key
         raw.mode = "rb"
-        super().__init__(raw, min(ahead, _BUFFER))
+        super().__init__(raw, min(ahead, BUFFER))
         self.result = result
 
 

@@ -10,7 +10,7 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from s3func.body_reader import MemoryBody, RawBody
+from s3func.body_reader import BUFFER, MemoryBody, RawBody
 from s3func.errors import ChecksumMismatch
 from s3func.message import BLOCK
 from s3func.wire.encoding import parse_http_date
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from s3func.message import Response
 
 _META = "x-amz-meta-"
-# What a look for the next line, or for a few bytes, takes from the connection at a time.
-_BUFFER = 64 * 1024
 _FACTS = frozenset({"status", "content_length", "etag", "version_id", "upload_timestamp"})
 # Compiled and kept by the re module when it is first used.
 _ENCODED_WORD = r"=\?([!-<>@-~]+)\?([BbQq])\?([!->@-~]*)\?="
@@ -279,7 +277,7 @@ class GetResult(ObjectResult):
             if self._data is not None:
                 file = MemoryBody(self._data)
             elif self.raw is not None:
-                file = io.BufferedReader(self.raw, _BUFFER)
+                file = io.BufferedReader(self.raw, BUFFER)
             else:
                 raise ValueError("the body was detached")
             self._file = file

@@ -95,7 +95,7 @@ class ObjectWriter(io.BufferedIOBase):
         except PreconditionFailed as error:
             self._give_up()
             if self.mode == "xb":
-                raise _exists(self.name, error) from error
+                raise _exists(error) from error
             raise
         except BaseException:
             self._give_up()
@@ -171,12 +171,13 @@ class ObjectWriter(io.BufferedIOBase):
         upload, self._upload = self._upload, None
         if upload is None:
             return
-        # The collector may run inside any lock of any thread, so what talks to the store runs outside.
-        from _thread import start_new_thread
+        # The collector may run inside any lock of any thread, so what talks to the store runs in one of its own.
+        from threading import Thread
 
         try:
-            start_new_thread(_abort, (upload,))
+            Thread(target=_abort, args=(upload,), name="s3func-abort", daemon=True).start()
         except RuntimeError:
+            # The interpreter is ending, and starts none any more.
             _abort(upload)
         _log(f"{self.name!r} was not published: its file was forgotten, not closed")
         warnings.warn(f"unclosed file {self!r}: nothing was published", ResourceWarning, stacklevel=3, source=self)
@@ -262,13 +263,12 @@ def _check_absent(session: Session, key: str, bucket: str | None) -> None:
         # Who may write need not be allowed to look.
         return
     if there:
-        raise _exists(key, None)
+        raise ObjectExists("there is such an object already", bucket=bucket or session.bucket, key=key)
 
 
-def _exists(key: str, refusal: ServiceError | None) -> ObjectExists:
-    error = ObjectExists("there is such an object already", key=key)
-    if refusal is not None:
-        error.__dict__.update(refusal.__dict__)
+def _exists(refusal: ServiceError) -> ObjectExists:
+    error = ObjectExists(refusal.message)
+    error.__dict__.update(refusal.__dict__)
     return error
 
 
