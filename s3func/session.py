@@ -164,6 +164,7 @@ class Session(ABC):
         places = [self.bucket if bucket is None else bucket for bucket in (source_bucket, dest_bucket)]
         if source_key == dest_key and places[0] == places[1]:
             raise ValueError(f"source_key and dest_key are the same object: {source_key!r}")
+        self._check_copy(source_key, dest_key, source_version_id, source_bucket, dest_bucket)
         head = self._head_source(source_key, source_version_id, source_bucket, options)
         pinned = head.version_id if source_version_id is None else source_version_id
         if pinned is None and head.etag:
@@ -182,6 +183,21 @@ class Session(ABC):
             )
             raise
         return copied
+
+    def _check_copy(
+        self,
+        source_key: str,
+        dest_key: str,
+        _source_version_id: str | None,
+        _source_bucket: str | None,
+        _dest_bucket: str | None,
+    ) -> None:
+        """Refuse what copy_object would refuse of its arguments; nothing is sent."""
+        for name, key in (("source_key", source_key), ("dest_key", dest_key)):
+            if not isinstance(key, str):
+                raise TypeError(f"{name} must be a str, not {type(key).__name__}")
+            if not key:
+                raise ValueError(f"{name} is empty")
 
     def _head_source(
         self, source_key: str, source_version_id: str | None, source_bucket: str | None, _options: Mapping[str, Any]
@@ -410,6 +426,15 @@ class Session(ABC):
         from s3func.writer import open_writer
 
         return open_writer(self, key, mode, text=text, options=options)
+
+    @final
+    def for_crew(self, crew: Crew) -> Self:
+        """This session for the tasks of one crew: their waits end with it, and it learns when the store is busy."""
+        from s3func.download.pacing import PacedClient
+        from s3func.transport.client import Client
+
+        client = self.__dict__.get("_client")
+        return self._twin(_client=PacedClient(client, crew)) if isinstance(client, Client) else self
 
     def _twin(self, **attributes: Any) -> Self:
         """This session with the same connections and other settings."""

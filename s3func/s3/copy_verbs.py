@@ -39,10 +39,8 @@ class CopyVerbs(S3Base):
 
         source_bucket, source_key, source_version_id, source_if_match = source
         dest_bucket, dest_key, if_match, if_none_match = dest
+        self._check_copy(source_key, dest_key, source_version_id, source_bucket, dest_bucket)
         bucket = check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
-        check_key(source_key, "source_key")
-        version_query(source_version_id, "source_version_id")
-        check_key(dest_key, "dest_key")
         for name, etag in (("source_if_match", source_if_match), ("if_match", if_match)):
             if etag is not None:
                 etag_value(name, etag)
@@ -76,14 +74,25 @@ class CopyVerbs(S3Base):
             )
         )
 
+    def _check_copy(
+        self,
+        source_key: str,
+        dest_key: str,
+        source_version_id: str | None,
+        source_bucket: str | None,
+        dest_bucket: str | None,
+    ) -> None:
+        check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
+        check_bucket(dest_bucket if dest_bucket is not None else self.bucket, "dest_bucket")
+        check_key(source_key, "source_key")
+        version_query(source_version_id, "source_version_id")
+        check_key(dest_key, "dest_key")
+
     def _head_source(
         self, source_key: str, source_version_id: str | None, source_bucket: str | None, options: Mapping[str, Any]
     ) -> HeadResult:
         from s3func.s3.copying import headers_for_source
 
-        check_key(source_key, "source_key")
-        version_query(source_version_id, "source_version_id")
-        check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
         fields = {} if options.get("headers") is None else headers_for_source(extra_headers(options["headers"]))
         # Conditions are for the copy to judge.
         fields = {name: value for name, value in fields.items() if not name.startswith("if-")}

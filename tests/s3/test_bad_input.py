@@ -343,6 +343,18 @@ VERBS: dict[str, Verb] = {
             "bucket": NO_BUCKETS,
         },
     ),
+    "move": Verb(
+        {"source_key": "a", "dest_key": "b"},
+        {
+            "source_key": [*KEYS, "b"],
+            "dest_key": [*KEYS, "a"],
+            "source_version_id": NO_VERSIONS,
+            "source_bucket": NO_BUCKETS,
+            "dest_bucket": NO_BUCKETS,
+        },
+        # The other keywords are those of copy_object.
+        frozenset({"options"}),
+    ),
     "delete_object": Verb(
         {"key": "key"}, {"key": KEYS, "version_id": NO_VERSIONS, "if_match": NO_ETAGS, "bucket": NO_BUCKETS}
     ),
