@@ -56,6 +56,8 @@ _CODES = {
     for high in _HEX
     for low in _HEX
 }
+# So many different escapes are looked for one by one; a page with more has keys of another script.
+_DIFFERENT_MAX = 16
 _BOOLEANS = {"true": True, "false": False}
 # The only field that may stand in a row more than once.
 _REPEATABLE = "ChecksumAlgorithm"
@@ -176,6 +178,18 @@ def _unquote_printable(text: str) -> str:
     text = text.replace("+", " ")
     if "%" not in text:
         return text
+    # A page has a few different escapes, each in every key: replacing them one after the other takes 0.1 ms for 1,000
+    # keys with two each, looking at every single one of them 0.25.
+    place = text.find("%")
+    for _ in range(_DIFFERENT_MAX):
+        if place < 0:
+            return text
+        plain = _CODES.get(text[place + 1 : place + 3])
+        if plain is None:
+            raise ProtocolError("the listing holds a malformed percent-encoding")
+        if plain:
+            text = text.replace(text[place : place + 3], plain)
+        place = text.find("%", place + 1)
     codes = {piece[:2] for piece in text.split("%")[1:]}
     if not codes <= _CODES.keys():
         raise ProtocolError("the listing holds a malformed percent-encoding")
