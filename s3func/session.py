@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from s3func.reader import ObjectReader
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.transport.body import BodySource
+    from s3func.transport.parallel import Crew
     from s3func.transport.transfer import Progress, TransferConfig
     from s3func.writer import ObjectWriter, TextWriter
 

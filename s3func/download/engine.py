@@ -22,7 +22,6 @@ from s3func.errors import (
     PreconditionFailed,
     ProtocolError,
     S3FuncError,
-    Throttled,
     TruncatedBody,
 )
 from s3func.transport.parallel import AdaptiveLimit, Crew
@@ -217,12 +216,13 @@ class Download:
             first.waive_verification()
         if number_of_pieces == 1 or self._transfer.concurrency == 1:
             for number, piece in enumerate(pieces):
-                self._run_piece(piece, first if number == 0 else None, None)
+                self._run_piece(piece, first if number == 0 else None, self._source, None)
             return is_one
         limit = AdaptiveLimit(self._transfer.concurrency)
         with Crew(limit, name="s3func-download") as crew:
+            source = self._source.for_crew(crew)
             for number, piece in enumerate(pieces):
-                crew.submit(partial(self._run_piece, piece, first if number == 0 else None, crew))
+                crew.submit(partial(self._run_piece, piece, first if number == 0 else None, source, crew))
         return is_one
 
     def _range_bytes(self, missing: int) -> int:
@@ -242,34 +242,21 @@ class Download:
             return max(missing, 1)
         return transfer.part_size or range_bytes(missing, transfer.concurrency)
 
-    def _run_piece(self, piece: Piece, answer: GetResult | None, crew: Crew | None) -> None:
-        """Fetch one range; where the store asks for fewer requests, with fewer at a time."""
+    def _run_piece(self, piece: Piece, answer: GetResult | None, source: ObjectSource, crew: Crew | None) -> None:
+        """Fetch one range, the first one from the answer that is there already."""
         buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(_BUFFER_BYTES))
-        while True:
-            ticket = crew.limit.ticket if crew is not None else 0
-            try:
-                with answer or self._range(piece) as result:
-                    self._copy(piece, result, buffer, crew)
-                break
-            except Throttled:
-                # The client has asked as often as its policy allows; another round is for those that are many.
-                if crew is None or crew.limit.current == 1:
-                    raise
-                crew.limit.slow_down(ticket)
-                crew.check()
-            answer = None
+        with answer or self._range(piece, source) as result:
+            self._copy(piece, result, buffer, crew)
         self._buffers.append(buffer)
 
-    def _range(self, piece: Piece) -> GetResult:
-        facts, source = self._facts, self._source
-        version_id = source.version_id
-        if facts.etag is None and version_id is None:
-            version_id = facts.version_id
+    def _range(self, piece: Piece, source: ObjectSource) -> GetResult:
+        facts = self._facts
+        version_id = facts.version_id if facts.etag is None else None
         try:
-            result = source.get_range(piece.position, piece.end, facts.etag, version_id)
+            result = source.get_range(piece.start, piece.end, facts.etag, version_id)
         except ProtocolError as error:
             raise _RangesRefused(error) from None
-        length = piece.end - piece.position
+        length = piece.end - piece.start
         if (result.size is None or result.size == length) and _is_same(result, facts.etag, facts.size):
             return result
         result.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3func.results import GetResult
+    from s3func.transport.parallel import Crew
 
 
 class Store(Protocol):
@@ -18,6 +20,9 @@ class Store(Protocol):
     @property
     def get_object(self) -> Callable[..., GetResult]:
         """The verb, with the keywords of S3Session."""
+
+    def for_crew(self, crew: Crew) -> Store:
+        """The same for the tasks of one crew."""
 
 
 class ObjectSource:
@@ -36,13 +41,19 @@ class ObjectSource:
         self.key = key
         self.version_id = version_id
         self.bucket = store.bucket if bucket is None else bucket
-        self._get = store.get_object
+        self.store = store
         self._at = bucket
         self._conditions = {name: value for name, value in conditions.items() if value is not None}
         self._headers = dict(headers)
         endpoint = getattr(store, "endpoint_url", "")
         self.name = f"{endpoint} {self.bucket} {key}"
         """Where the object is, for a journal."""
+
+    def for_crew(self, crew: Crew) -> ObjectSource:
+        """The same for the tasks of one crew."""
+        twin = copy(self)
+        twin.store = self.store.for_crew(crew)
+        return twin
 
     def get(self) -> GetResult:
         """All of it."""
@@ -67,4 +78,4 @@ class ObjectSource:
         options: dict[str, Any] = {**conditions, "stream": True, "bucket": self._at}
         if self._headers:
             options["headers"] = self._headers
-        return self._get(self.key, version_id or self.version_id, first, last, **options)
+        return self.store.get_object(self.key, version_id or self.version_id, first, last, **options)
