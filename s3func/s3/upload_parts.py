@@ -21,9 +21,10 @@ from s3func.transport.client import Client
 from s3func.transport.parallel import Crew, CrewClock, PacedAuthorizer
 from s3func.transport.transfer import ProgressCount, TransferConfig, WatchedBody
 from s3func.wire import checksum
+from s3func.wire.encoding import parse_http_date
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from s3func.clock import Clock
     from s3func.message import Request, Response
@@ -71,14 +72,19 @@ class Put(NamedTuple):
         """What time it is at the store, as far as the session knows."""
         return self.clock.now() + self.skew.seconds
 
-    def uploads(self) -> Iterator[UploadEntry]:
-        """The unfinished uploads of this key."""
+    def uploads(self, told: Callable[[Response], None] | None = None) -> Iterator[UploadEntry]:
+        """The unfinished uploads of this key; `told` is shown every answer before its rows."""
+
+        def parse(request: Request, response: Response) -> UploadsPage:
+            if told is not None:
+                told(response)
+            return multipart_operations.parse_list_multipart_uploads(request, response)
 
         def fetch(page: UploadsPage | None) -> UploadsPage:
             markers = (None, None) if page is None else (page.next_key_marker, page.next_upload_id_marker)
             request = multipart_operations.list_multipart_uploads(self.authorizer.place, self.key, None, None, *markers)
             request.deadline = self.deadline
-            return self.client.send(request, self.authorizer, multipart_operations.parse_list_multipart_uploads)
+            return self.client.send(request, self.authorizer, parse)
 
         for entry in UploadListing(fetch):
             if entry.key == self.key:
@@ -186,6 +192,7 @@ class PartsUpload:
         )
         request.deadline = put.deadline
         self._began = put.store_time
+        began = put.clock.monotonic()
         beginning = _Beginning(put.authorizer)
         try:
             begun = put.client.send(request, beginning, multipart_operations.parse_create_multipart_upload)
@@ -193,7 +200,7 @@ class PartsUpload:
             self._adopt(begun, asked="x-amz-checksum-algorithm" in request.headers)
         finally:
             if beginning.unanswered > 0:
-                self._abort_unanswered()
+                self._abort_unanswered(began)
 
     def _adopt(self, begun: BegunUpload, *, asked: bool) -> None:
         self.upload_id = begun.upload_id
@@ -361,12 +368,26 @@ class PartsUpload:
                 raise
             reason.add_note(f"the upload {self.upload_id!r} could not be aborted, and its parts are kept: {error}")
 
-    def _abort_unanswered(self) -> None:
-        """Abort the uploads that were begun by requests whose answers never came: empty ones of this key and minute."""
+    def _abort_unanswered(self, began: float) -> None:
+        """Abort the uploads that were begun by requests whose answers never came: empty ones of this key, begun since.
+
+        began: when the first of those requests was sent, on our monotonic clock; the rest is told by the store's own.
+        """
         put = self.put
-        since = self._began - _CLOCK_TOLERANCE_SECONDS
+        since = 0.0
+
+        def told(response: Response) -> None:
+            nonlocal since
+            elapsed = put.clock.monotonic() - began
+            try:
+                now = parse_http_date(response.headers["date"]).timestamp()
+            except (KeyError, ValueError):
+                now = put.store_time
+            # Both of the store's times are of whole seconds.
+            since = now - elapsed - 2.0
+
         try:
-            for entry in put.uploads():
+            for entry in put.uploads(told):
                 if entry.upload_id in _under_way or entry.initiated is None or entry.initiated.timestamp() < since:
                     continue
                 if not any(page.parts for page in put.parts(entry.upload_id)):

@@ -114,7 +114,7 @@ def parts_of_any_size() -> Iterator[None]:
 def watched(**options: Any) -> Iterator[tuple[S3Session, Watch]]:
     """A session on a new in-process server that takes parts of any size, and what stands between the two."""
     clock = FrozenClock()
-    app = S3App(MemoryBackend(), access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET, clock=clock)
+    app = S3App(MemoryBackend(clock=clock), access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET, clock=clock)
     watch = Watch(app)
     settings: dict[str, Any] = {"transfer": SMALL, "transport": watch, "clock": clock, **options}
     with parts_of_any_size(), S3Session(ACCESS_KEY_ID, SECRET, "bucket", **settings) as session:
