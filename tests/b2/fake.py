@@ -107,6 +107,7 @@ class FakeB2:
         self.closed = 0
         self.minimum = 5_000_000
         self.recommended = 100_000_000
+        self.copy_max = 5_000_000_000
         self.during_upload: Callable[[], None] | None = None
 
     # --- for tests
@@ -493,7 +494,7 @@ class FakeB2:
 
     def copy_file(self, fields: dict[str, Any], key: dict[str, Any]) -> dict[str, Any]:
         source = self._by_id(fields["sourceFileId"])
-        if source["contentLength"] > getattr(self, "copy_max", 5_000_000_000):
+        if source["contentLength"] > self.copy_max:
             raise Refusal(400, "source_too_large", f"Copy source too big: {source['contentLength']}")
         replaces = fields["metadataDirective"] == "REPLACE"
         if replaces != ("contentType" in fields):

