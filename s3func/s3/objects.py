@@ -75,29 +75,11 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
             tagging=tagging,
             headers=headers,
         )
-        place = authorizer.place
-        if not (
-            type(body) is bytes
-            and len(body) < self._direct_below
-            and multipart is None
-            and transfer is None
-            and progress is None
-        ):
-            from s3func.s3.upload import store
-
-            put = self._put(
-                key,
-                fields,
-                checksum=checksum,
-                if_match=if_match,
-                if_none_match=if_none_match,
-                multipart=multipart,
-                transfer=transfer,
-                progress=progress,
-                bucket=bucket,
-            )
-            return store(put, body)
+        if type(body) is not bytes or len(body) >= self._direct_below or not (multipart is transfer is progress is None):
+            conditions = (if_match, if_none_match)
+            return self._store(key, body, fields, checksum, conditions, multipart, transfer, progress, bucket)
         # The way of most objects: nothing to open, nothing to decide.
+        place = authorizer.place
         path = place.prefix + check_key(key)
         payload_hash = describe(body, fields, self._checksum if checksum is None else checksum, place.origin)
         request = operations.put_object(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from s3func.s3.upload_parts import Put
     from s3func.session import UploadStream
+    from s3func.transport.body import BodySource
 
 _HEADERS = (
     "metadata",
@@ -37,18 +38,34 @@ _HEADERS = (
 class UploadVerbs(S3Base):
     """The ways into the upload engine."""
 
-    def _put(
+    def _store(
         self,
         key: str,
+        body: BodySource,
         fields: dict[str, str],
-        *,
         checksum: str | None,
-        if_match: str | None,
-        if_none_match: str | None,
+        conditions: tuple[str | None, str | None],
         multipart: bool | None,
         transfer: TransferConfig | None,
         progress: Progress | None,
         bucket: str | None,
+    ) -> PutResult:
+        """put_object for everything but small bytes."""
+        from s3func.s3.upload import store
+
+        return store(self._put(key, fields, checksum, conditions, multipart, transfer, progress, bucket), body)
+
+    def _put(
+        self,
+        key: str,
+        fields: dict[str, str],
+        checksum: str | None,
+        conditions: tuple[str | None, str | None],
+        multipart: bool | None,
+        transfer: TransferConfig | None,
+        progress: Progress | None,
+        bucket: str | None,
+        *,
         is_call: bool = True,
     ) -> Put:
         """What a call asks for, checked. is_call: the session's total time is that of the whole call."""
@@ -59,6 +76,7 @@ class UploadVerbs(S3Base):
             raise ValueError(f"checksum must be one of {sorted(CHECKSUMS)}, not {chosen!r}")
         if multipart is not None and not isinstance(multipart, bool):
             raise TypeError(f"multipart must be a bool or None, not {type(multipart).__name__}")
+        if_match, if_none_match = conditions
         if if_match is not None:
             etag_value("if_match", if_match)
         if if_none_match is not None:
@@ -92,13 +110,12 @@ class UploadVerbs(S3Base):
         return self._put(
             key,
             fields,
-            checksum=options.get("checksum"),
-            if_match=options.get("if_match"),
-            if_none_match=options.get("if_none_match"),
-            multipart=options.get("multipart"),
-            transfer=options.get("transfer"),
-            progress=options.get("progress"),
-            bucket=options.get("bucket"),
+            options.get("checksum"),
+            (options.get("if_match"), options.get("if_none_match")),
+            options.get("multipart"),
+            options.get("transfer"),
+            options.get("progress"),
+            options.get("bucket"),
             is_call=is_call,
         )
 
