@@ -6,6 +6,7 @@ one whole, and reading straight on needs no other. What else is asked for is ask
 
 from __future__ import annotations
 
+import codecs
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -57,8 +58,10 @@ def text_arguments(mode: str, encoding: str | None, errors: str | None, newline:
     text["encoding"] = encoding or "utf-8"
     try:
         io.TextIOWrapper(io.BytesIO(), **text).close()  # type: ignore[arg-type]  # it says what is wrong with them
-    except LookupError as error:
-        raise ValueError(f"encoding or errors: {error}") from None
+        # Which it asks for only when it meets an error.
+        codecs.lookup_error(errors or "strict")
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"encoding, errors or newline: {error}") from None
     return dict(text)
 
 

@@ -138,11 +138,16 @@ class ObjectWriter(io.BufferedIOBase):
         # An exception that is raised once more has a longer traceback.
         if error is not opened_under or error.__traceback__ is not trace:
             return True
-        # Except by a bare `raise` in the block itself. Then the caller is just leaving a `with` block by an exception:
-        # the wrapper's __exit__ is not written in Python and has no frame between.
+        # Except by a bare `raise` in the block itself. Then the frame that called close(), or the __exit__ of a wrapper
+        # that is written in Python, is just leaving a `with` block by an exception.
         from opcode import opmap
 
-        return caller.f_code.co_code[caller.f_lasti] == opmap.get("WITH_EXCEPT_START")
+        frame: FrameType | None = caller
+        while frame is not None:
+            if frame.f_code.co_code[frame.f_lasti] == opmap.get("WITH_EXCEPT_START"):
+                return True
+            frame = frame.f_back if frame.f_code.co_name in {"__exit__", "close"} else None
+        return False
 
     def __enter__(self) -> Self:
         self._check_open()

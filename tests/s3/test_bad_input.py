@@ -228,6 +228,20 @@ VERBS: dict[str, Verb] = {
         # Anything is true or false; the others are those of put_object.
         frozenset({"resume", "options"}),
     ),
+    "open": Verb(
+        {"key": "key", "mode": "r"},
+        {
+            "key": KEYS,
+            "mode": [None, 5, b"rb", ["rb"], "", "a", "ab", "r+", "w+b", "rw", "rbt", "U", "R"],
+            "encoding": [5, b"utf-8", "no such one", "base64", "nul\0"],
+            "errors": [5, b"strict", "no such one", "nul\0"],
+            "newline": [5, b"", "x", "\n\n"],
+            "version_id": NO_VERSIONS,
+            "buffering": [0, -2, 1.5, "1", b"1", [1]],
+        },
+        # Those of put_object.
+        frozenset({"options"}),
+    ),
     "get_object": Verb(
         {"key": "key"},
         {
