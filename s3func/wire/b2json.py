@@ -433,6 +433,16 @@ def optional_text(row: dict[str, Any], name: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def texts(row: dict[str, Any], name: str) -> tuple[str, ...]:
+    """A field that is a list of texts; () where it is absent or null."""
+    value = row.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise ProtocolError(f"{name} in the answer is no list of texts")
+    return tuple(value)
+
+
 def count(row: dict[str, Any], name: str, default: int | None = None) -> int:
     """A field that must be a number and not negative; where there is a default it may be absent."""
     value = row.get(name)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from s3func.errors import ProtocolError
-from s3func.wire.b2json import count, mapping, optional_text, parse_object, render_object, text
+from s3func.wire.b2json import count, mapping, optional_text, parse_object, render_object, text, texts
 
 # --- b2_authorize_account: https://www.backblaze.com/apidocs/b2-authorize-account
 
@@ -56,7 +56,7 @@ def parse_authorization(body: bytes) -> Authorization:
         buckets = tuple(AllowedBucket(text(row, "id"), optional_text(row, "name")) for row in rows)
     elif allowed.get("bucketId") is not None:
         buckets = (AllowedBucket(text(allowed, "bucketId"), optional_text(allowed, "bucketName")),)
-    capabilities = allowed.get("capabilities") or storage.get("capabilities") or []
+    capabilities = texts(allowed, "capabilities") or texts(storage, "capabilities")
     expires = document.get("applicationKeyExpirationTimestamp")
     return Authorization(
         account_id=text(document, "accountId"),
@@ -66,7 +66,7 @@ def parse_authorization(body: bytes) -> Authorization:
         s3_api_url=optional_text(storage, "s3ApiUrl") or "",
         recommended_part_size=count(storage, "recommendedPartSize", 100_000_000),
         minimum_part_size=count(storage, "absoluteMinimumPartSize", 5_000_000),
-        capabilities=tuple(name for name in capabilities if isinstance(name, str)),
+        capabilities=capabilities,
         buckets=buckets,
         name_prefix=optional_text(allowed, "namePrefix"),
         key_expires=expires if isinstance(expires, int) else None,
@@ -199,15 +199,15 @@ def parse_keys(body: bytes) -> KeysPage:
 def _key(row: Any) -> ApplicationKey:
     if not isinstance(row, dict):
         raise ProtocolError("a key in the answer is no object")
-    buckets = row.get("bucketIds")
-    if buckets is None and row.get("bucketId") is not None:
-        buckets = [row["bucketId"]]
+    buckets = texts(row, "bucketIds") if row.get("bucketIds") is not None else None
+    if buckets is None and (bucket := optional_text(row, "bucketId")) is not None:
+        buckets = (bucket,)
     expires = row.get("expirationTimestamp")
     return ApplicationKey(
         text(row, "applicationKeyId"),
         text(row, "keyName"),
-        tuple(row.get("capabilities") or ()),
-        None if buckets is None else tuple(buckets),
+        texts(row, "capabilities"),
+        buckets,
         optional_text(row, "namePrefix"),
         expires if isinstance(expires, int) else None,
         optional_text(row, "applicationKey"),
