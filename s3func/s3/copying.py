@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3func.errors import (
     ChecksumMismatch,
     InvalidRequest,
+    NotFound,
     NotImplementedByStore,
+    NotModified,
     NotSupported,
     ObjectChanged,
     PreconditionFailed,
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from s3func.clock import Clock
+    from s3func.message import Request, Response
     from s3func.results import HeadResult, PutResult
     from s3func.s3.auth import SigV4Authorizer, Skew
     from s3func.s3.upload_parts import PartsUpload, Put
@@ -107,6 +110,9 @@ def copy(job: Copy) -> CopyResult:
     if job.transfer is not None or job.progress is not None:
         try:
             head = _head(job)
+        except PreconditionFailed:
+            # Not every store knows the conditions of CopyObject.
+            raise
         except ServiceError:
             # CopyObject is refused for the same reason, and unlike a HEAD it says why.
             head = None
@@ -174,7 +180,13 @@ def _head(job: Copy) -> HeadResult:
         headers=None,
     )
     request.headers.update(headers_for_source(job.fields))
-    return job.client.send(request, source.authorizer, operations.parse_head_object)
+    try:
+        return job.client.send(request, source.authorizer, operations.parse_head_object)
+    except NotModified as error:
+        # Of a copy this is a condition that does not hold.
+        raise PreconditionFailed(
+            "the source is not as x-amz-copy-source-if-… demands", bucket=source.bucket, key=source.key
+        ) from error
 
 
 def _head_of_large(job: Copy) -> HeadResult | None:
@@ -210,6 +222,7 @@ def _copy_parts(job: Copy, head: HeadResult, count: ProgressCount, refusal: Inva
         upload.begin()
         with crew:
             digests = _submit(job, head, upload)
+        _check_source(job, head)
         _compare(head, upload, digests)
         result = upload.complete()
     except BaseException as error:
@@ -225,7 +238,7 @@ def _copy_parts(job: Copy, head: HeadResult, count: ProgressCount, refusal: Inva
     finally:
         upload.leave()
     count.finish(size)
-    return _result(job, head, result)
+    return _result(job, head, put, result)
 
 
 def _put(job: Copy, head: HeadResult, count: ProgressCount) -> Put:
@@ -302,10 +315,14 @@ def _tags(job: Copy, head: HeadResult) -> dict[str, str]:
     }
     place = source.authorizer.place
     request = operations.bare("GET", place, check_key(source.key, "source_key"), encode_query(pairs), fields)
+
+    def parse(_request: Request, response: Response) -> dict[str, str]:
+        body = operations.document(response)
+        # Ceph answers with nothing at all for some objects without tags.
+        return parse_tagging(body) if body else {}
+
     try:
-        return job.client.send(
-            request, source.authorizer, lambda _request, response: parse_tagging(operations.document(response))
-        )
+        return job.client.send(request, source.authorizer, parse)
     except NotImplementedByStore:
         return {}
 
@@ -358,11 +375,7 @@ def _submit(job: Copy, head: HeadResult, upload: PartsUpload) -> dict[int, tuple
         try:
             copied = client.send(request, authorizer, multipart_operations.parse_upload_part_copy)
         except PreconditionFailed as error:
-            if source.if_match is not None:
-                raise
-            changed = ObjectChanged(f"the source {source.key!r} was replaced while it was copied")
-            changed.bucket, changed.key = source.bucket, source.key
-            raise changed from error
+            raise _changed(source) from error
         digest = copied.checksums.get(upload.algorithm, "")
         digests[part.number] = (digest, part.length)
         upload.keep(copied, b64decode(digest), part.length)
@@ -372,6 +385,22 @@ def _submit(job: Copy, head: HeadResult, upload: PartsUpload) -> dict[int, tuple
     for part in _parts(job, size):
         crew.submit(partial(copy_part, part))
     return digests
+
+
+def _check_source(job: Copy, head: HeadResult) -> None:
+    """ObjectChanged unless the source is still what it was: Ceph, for one, ignores the condition that each part has."""
+    if job.source.version_id is not None or head.version_id is not None:
+        return
+    try:
+        now = _head(job)
+    except (NotFound, PreconditionFailed) as error:
+        raise _changed(job.source) from error
+    if (now.etag, now.size, now.last_modified) != (head.etag, head.size, head.last_modified):
+        raise _changed(job.source)
+
+
+def _changed(source: Source) -> ObjectChanged:
+    return ObjectChanged("the source was replaced while it was copied", bucket=source.bucket, key=source.key)
 
 
 def _compare(head: HeadResult, upload: PartsUpload, digests: dict[int, tuple[str, int]]) -> None:
@@ -394,28 +423,40 @@ def _compare(head: HeadResult, upload: PartsUpload, digests: dict[int, tuple[str
         raise ChecksumMismatch(f"the {algorithm} of the copied parts is {encode(whole)}, that of the source {expected}")
 
 
-def _result(job: Copy, head: HeadResult, result: PutResult) -> CopyResult:
+def _result(job: Copy, head: HeadResult, put: Put, result: PutResult) -> CopyResult:
     """The result as CopyObject gives it."""
     headers = dict(result.headers)
     version_id = job.source.version_id or head.version_id
     if version_id is not None:
         headers["x-amz-copy-source-version-id"] = version_id
-    request = operations.read_object(
-        "HEAD",
-        job.authorizer.place,
-        job.key,
-        version_id=result.version_id,
-        byte_range=None,
-        if_match=result.etag or None,
-        if_none_match=None,
-        if_modified_since=None,
-        if_unmodified_since=None,
-        verify=False,
-        headers=None,
+    fields = {"if-match": f'"{result.etag}"'} if result.etag else {}
+    request = operations.bare(
+        "HEAD", job.authorizer.place, put.path, operations.version_query(result.version_id), put.repeated | fields
     )
     try:
-        # The answer to the completion does not say it, and the object's time is not that of the completion.
-        modified = job.client.send(request, job.authorizer, operations.parse_head_object).last_modified
+        # The answer to the completion does not say when the object was made, which is not when it was completed.
+        made = job.client.send(request, job.authorizer, operations.parse_head_object)
     except S3FuncError:
-        modified = None
-    return CopyResult(result.status, headers, result.etag, modified)
+        return CopyResult(result.status, headers, result.etag, None)
+    tagging = put.fields.get("x-amz-tagging")
+    if tagging and made.headers.get("x-amz-tagging-count") == "0":
+        _put_tags(job, put, tagging, result.version_id)
+    return CopyResult(result.status, headers, result.etag, made.last_modified)
+
+
+def _put_tags(job: Copy, put: Put, tagging: str, version_id: str | None) -> None:
+    """Give the copy its tags, which Ceph 16 forgets when it makes an object of parts.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+    """
+    from s3func.wire.checksum import encode, hasher
+    from s3func.wire.encoding import encode_query
+    from s3func.wire.s3xml_config import parse_tagging_header, render_tagging
+
+    body = render_tagging(parse_tagging_header(tagging))
+    digest = hasher("md5")
+    digest.update(body)
+    pairs = [("tagging", ""), *([("versionId", version_id)] if version_id is not None else [])]
+    fields = put.repeated | {"content-md5": encode(digest.digest()), "content-type": "application/xml"}
+    request = operations.bare("PUT", job.authorizer.place, put.path, encode_query(pairs), fields)
+    job.client.send(operations.with_document(request, body), job.authorizer, operations.no_content)

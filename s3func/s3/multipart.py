@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from binascii import unhexlify
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -447,23 +447,22 @@ class MultipartVerbs(S3Base):
     ) -> UploadListing:
         """dates: takes the Date of every answer."""
         from s3func.s3 import multipart_operations
-        from s3func.s3.multipart_listings import UploadListing
+        from s3func.s3.multipart_listings import UploadListing, fetch_uploads
 
-        def request_of(markers: tuple[str | None, str | None]) -> Request:
-            return multipart_operations.list_multipart_uploads(
-                authorizer.place, prefix, delimiter, max_uploads, *markers
-            )
+        def send(request: Request, parse: Callable[[Request, Response], UploadsPage]) -> UploadsPage:
+            def dated(request: Request, response: Response) -> UploadsPage:
+                if dates is not None:
+                    dates.append(response.headers.get("date", ""))
+                return parse(request, response)
 
-        def parse(request: Request, response: Response) -> UploadsPage:
-            if dates is not None:
-                dates.append(response.headers.get("date", ""))
-            return multipart_operations.parse_list_multipart_uploads(request, response)
+            return self._client.send(request, authorizer, dated)
 
         def fetch(last: UploadsPage | None) -> UploadsPage:
             place = markers if last is None else (last.next_key_marker, last.next_upload_id_marker)
-            return self._client.send(request_of(place), authorizer, parse)
+            return fetch_uploads(send, authorizer.place, prefix, delimiter, max_uploads, *place)
 
-        request_of(markers)
+        # Built for its checks alone: a wrong argument shall not wait for the first iteration.
+        multipart_operations.list_multipart_uploads(authorizer.place, prefix, delimiter, max_uploads, *markers)
         return UploadListing(fetch)
 
     def abort_multipart_uploads(

@@ -8,11 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from s3func.errors import ProtocolError
+from s3func.s3 import multipart_operations
+from s3func.s3.operations import document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from s3func.message import Request, Response
+    from s3func.s3.config import Place
     from s3func.wire.s3xml_multipart import PartEntry, PartsPage, UploadEntry, UploadsPage
+
+    Send = Callable[[Request, Callable[[Request, Response], UploadsPage]], UploadsPage]
 
 
 class PartListing:
@@ -91,3 +97,35 @@ class UploadListing:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+def fetch_uploads(
+    send: Send,
+    place: Place,
+    prefix: str | None = None,
+    delimiter: str | None = None,
+    max_uploads: int | None = None,
+    key_marker: str | None = None,
+    upload_id_marker: str | None = None,
+) -> UploadsPage:
+    """One page of uploads, with exact keys; `send` is asked for it, twice if it has to be.
+
+    Ceph encodes the keys of this listing as it is told to, and does not say so; other stores ignore what they are told.
+    Where a page does not say it, and it matters, the page is asked for without the encoding.
+    """
+    is_sure = True
+
+    def parse(request: Request, response: Response) -> UploadsPage:
+        nonlocal is_sure
+        page = multipart_operations.parse_list_multipart_uploads(request, response)
+        names = [*[upload.key for upload in page.uploads], *page.common_prefixes]
+        is_sure = b"EncodingType>" in document(response) or not any("%" in name for name in names)
+        return page
+
+    def request(*, is_encoded: bool) -> Request:
+        return multipart_operations.list_multipart_uploads(
+            place, prefix, delimiter, max_uploads, key_marker, upload_id_marker, is_encoded=is_encoded
+        )
+
+    page = send(request(is_encoded=True), parse)
+    return page if is_sure else send(request(is_encoded=False), parse)

@@ -301,10 +301,14 @@ def list_multipart_uploads(
     max_uploads: int | None = None,
     key_marker: str | None = None,
     upload_id_marker: str | None = None,
+    *,
+    is_encoded: bool = True,
 ) -> Request:
     """One page of the uploads that are neither completed nor aborted, by key; both markers say where it begins."""
-    # Without encoding-type=url one key with a control character makes a page that no XML parser can read.
-    pairs = [("uploads", ""), ("encoding-type", "url")]
+    pairs = [("uploads", "")]
+    if is_encoded:
+        # Without it one key with a control character makes a page that no strict XML parser can read.
+        pairs.append(("encoding-type", "url"))
     if prefix is not None:
         pairs.append(("prefix", check_text("prefix", prefix)))
     if delimiter is not None:

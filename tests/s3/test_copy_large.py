@@ -339,9 +339,41 @@ def test_a_source_that_is_replaced_meanwhile(rig: tuple[S3Session, Recorder]) ->
             session.put_object("sou rce", b"another" * 2000)
 
     recorder.answer = Between(app, "copy", replace)
-    with pytest.raises(ObjectChanged, match="'sou rce' was replaced") as caught:
+    with pytest.raises(ObjectChanged, match=r"the source was replaced while it was copied .*'sou rce'") as caught:
         session.copy_object("sou rce", "copy", transfer=IN_PARTS)
     assert isinstance(caught.value.__cause__, PreconditionFailed)
+    recorder.answer = app
+    assert not session.exists("copy")
+    assert [] == list(session.list_multipart_uploads())
+
+
+@pytest.mark.parametrize("then", ["replace", "delete"])
+def test_a_store_that_ignores_the_condition_of_a_part(rig: tuple[S3Session, Recorder], then: str) -> None:
+    """The source is looked at once more before the copy is published, for stores that do not compare its ETag."""
+    session, recorder = rig
+    app = recorder.answer
+    replacing = iter([True])
+
+    def ignoring(request: Request) -> Response:
+        if kind_of(request) == "copy":
+            if "partNumber=5" in request.query and next(replacing, False):
+                if then == "replace":
+                    session.put_object("sou rce", b"another " * 1312)
+                else:
+                    session.delete_object("sou rce")
+            if then == "delete":
+                return Response(200, {}, b"<CopyPartResult><ETag>e</ETag></CopyPartResult>")
+            copied = Request(
+                request.method, request.origin, request.path, request.query, dict(request.headers), request.body
+            )
+            copied.headers["x-amz-copy-source-if-match"] = "*"
+            session._at(None).authorize(copied)
+            return app(copied)
+        return app(request)
+
+    recorder.answer = ignoring
+    with pytest.raises(ObjectChanged, match="the source was replaced"):
+        session.copy_object("sou rce", "copy", transfer=IN_PARTS)
     recorder.answer = app
     assert not session.exists("copy")
     assert [] == list(session.list_multipart_uploads())
@@ -426,6 +458,35 @@ def test_a_store_without_tags(rig: tuple[S3Session, Recorder]) -> None:
     session.copy_object("sou rce", "copy", transfer=IN_PARTS)
     recorder.answer = app
     assert "x-amz-tagging-count" not in session.head_object("copy").headers
+
+
+def test_a_store_that_says_nothing_about_tags(rig: tuple[S3Session, Recorder]) -> None:
+    """An empty answer in the place of the document means that there are none."""
+    session, recorder = rig
+    app = recorder.answer
+    recorder.answer = Between(app, "tags", lambda _: Response(200, {}, b""))
+    session.copy_object("sou rce", "copy", transfer=IN_PARTS)
+    recorder.answer = app
+    assert "x-amz-tagging-count" not in session.head_object("copy").headers
+
+
+def test_a_store_that_forgets_the_tags_of_uploads(rig: tuple[S3Session, Recorder]) -> None:
+    """Where the copy is said to have no tags although it was begun with some, they are put behind it."""
+    session, recorder = rig
+    app = recorder.answer
+
+    def forgetful(request: Request) -> Response:
+        if kind_of(request) == "create":
+            request.headers.pop("x-amz-tagging")
+            session._at(None).authorize(request)
+        response = app(request)
+        if kind_of(request) == "head" and request.path.endswith("/copy"):
+            response.headers.setdefault("x-amz-tagging-count", "0")
+        return response
+
+    recorder.answer = forgetful
+    session.copy_object("sou rce", "copy", transfer=IN_PARTS)
+    assert everything(session, "sou rce")["tags"] == everything(session, "copy")["tags"]
 
 
 def test_parts_that_are_not_the_source(rig: tuple[S3Session, Recorder]) -> None:

@@ -805,6 +805,37 @@ def test_uploads_are_listed_with_encoded_keys() -> None:
     assert "encoding-type=url&prefix=a%20b%26c&uploads=" == recorder.last.query
 
 
+ODD_KEYS = ["%41", "a%20b", "a\x01", "b", "é +%"]
+
+
+@pytest.mark.parametrize("store", ["says so", "encodes and does not say so", "encodes nothing"])
+def test_keys_of_uploads_are_exact_on_every_store(store: str) -> None:
+    """A page that does not say whether its keys are encoded is asked for again without, and not guessed at."""
+
+    def answer_to(request: Request) -> Response:
+        marker = "key-marker" in request.query
+        uploads = [UploadEntry(key, "ID") for key in (ODD_KEYS[3:] if marker else ODD_KEYS[:3])]
+        page = UploadsPage(uploads, (), not marker, None if marker else "a\x01", None if marker else "ID")
+        encodes = "encoding-type=url" in request.query and store != "encodes nothing"
+        document = render_list_multipart_uploads(page, bucket="bucket", encoding_type="url" if encodes else "")
+        if store == "encodes and does not say so":
+            document = document.replace(b"<EncodingType>url</EncodingType>", b"")
+        return Response(200, {}, document)
+
+    recorder = Recorder(answer_to)
+    listing = recorded(recorder).list_multipart_uploads()
+    assert ODD_KEYS == [row.key for row in listing]
+    assert (2 if store == "says so" else 4) == len(recorder.sent)
+
+
+def test_plain_keys_of_uploads_are_asked_for_once() -> None:
+    """Where no key can be encoded, it does not matter what the page says."""
+    document = render_list_multipart_uploads(UploadsPage([UploadEntry("a/b", "ID")]), bucket="bucket")
+    recorder = Recorder(Store(uploads=[Response(200, {}, document)]))
+    assert ["a/b"] == [row.key for row in recorded(recorder).list_multipart_uploads()]
+    assert 1 == len(recorder.sent)
+
+
 def test_a_list_that_does_not_get_on_is_an_error() -> None:
     """A store that claims more and repeats its place is not asked for ever."""
     parts = render_list_parts(PartsPage([PartEntry(1, 1, "e")], True, 1), bucket="b", key="k", upload_id="i")
