@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from s3func.wire.s3xml import DeletedObject
 
 
-# Neither multipart nor transfer nor progress is given.
-_USUAL = (None, None, None)
-
-
 class ObjectVerbs(UploadVerbs, CopyVerbs):
     """Objects of a bucket, one by one and many at once."""
 
@@ -79,7 +75,13 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
             tagging=tagging,
             headers=headers,
         )
-        if type(body) is not bytes or len(body) >= self._direct_below or (multipart, transfer, progress) != _USUAL:
+        if (
+            type(body) is not bytes
+            or len(body) >= self._direct_below
+            or multipart is not None
+            or transfer is not None
+            or progress is not None
+        ):
             conditions = (if_match, if_none_match)
             return self._store(key, body, fields, checksum, conditions, multipart, transfer, progress, bucket)
         # The way of most objects: nothing to open, nothing to decide.
