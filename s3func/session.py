@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from s3func.reader import ObjectReader
     from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, PutResult
     from s3func.transport.body import BodySource
-    from s3func.transport.parallel import Crew
     from s3func.transport.transfer import Progress, TransferConfig
     from s3func.writer import ObjectWriter, TextWriter
 
@@ -427,15 +426,6 @@ class Session(ABC):
         from s3func.writer import open_writer
 
         return open_writer(self, key, mode, text=text, options=options)
-
-    @final
-    def for_crew(self, crew: Crew) -> Self:
-        """This session for the tasks of one crew: their waits end with it, and it learns when the store is busy."""
-        from s3func.download.pacing import PacedClient
-        from s3func.transport.client import Client
-
-        client = self.__dict__.get("_client")
-        return self._twin(_client=PacedClient(client, crew)) if isinstance(client, Client) else self
 
     def _twin(self, **attributes: Any) -> Self:
         """This session with the same connections and other settings."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3func.transport.client import Authorizer, Client
 from s3func.transport.parallel import Crew, CrewClock, PacedAuthorizer
@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from s3func.message import Request, Response
 
 Result = TypeVar("Result")
+AnySession = TypeVar("AnySession")
+
+
+def paced(session: AnySession, crew: Crew) -> AnySession:
+    """The session with a PacedClient in place of its client; a session that has none stays as it is."""
+    state = vars(session)
+    client = state.get("_client")
+    if not isinstance(client, Client):
+        return session
+    # Not copy(): a session refuses to be copied by way of pickling.
+    twin: Any = object.__new__(type(session))
+    twin.__dict__.update(state, _client=PacedClient(client, crew))
+    return twin  # type: ignore[no-any-return]
 
 
 class PacedClient(Client):

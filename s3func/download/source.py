@@ -21,9 +21,6 @@ class Store(Protocol):
     def get_object(self) -> Callable[..., GetResult]:
         """The verb, with the keywords of S3Session."""
 
-    def for_crew(self, crew: Crew) -> Store:
-        """The same for the tasks of one crew."""
-
 
 class ObjectSource:
     """One object, or one version of it; every request of a download is made here."""
@@ -50,9 +47,11 @@ class ObjectSource:
         """Where the object is, for a journal."""
 
     def for_crew(self, crew: Crew) -> ObjectSource:
-        """The same for the tasks of one crew."""
+        """The same for the tasks of one crew: their waits end with it, and it learns when the store is busy."""
+        from s3func.download.pacing import paced
+
         twin = copy(self)
-        twin.store = self.store.for_crew(crew)
+        twin.store = paced(self.store, crew)
         return twin
 
     def get(self) -> GetResult:
