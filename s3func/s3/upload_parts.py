@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3func.errors import ChecksumMismatch, Conflict, NoSuchUpload, S3FuncError, ServiceError
 from s3func.results import PutResult
 from s3func.s3 import multipart_operations, operations
-from s3func.s3.multipart_listings import PartListing, UploadListing
+from s3func.s3.multipart_listings import PartListing, UploadListing, fetch_uploads
 from s3func.s3.payload import DefaultChecksum, describe
 from s3func.transport.body import BufferBody
 from s3func.transport.client import Client
@@ -75,21 +75,24 @@ class Put(NamedTuple):
     def uploads(self, told: Callable[[Response], None] | None = None) -> Iterator[UploadEntry]:
         """The unfinished uploads of this key; `told` is shown every answer before its rows."""
 
-        def parse(request: Request, response: Response) -> UploadsPage:
-            if told is not None:
-                told(response)
-            return multipart_operations.parse_list_multipart_uploads(request, response)
+        def send(request: Request, parse: Callable[[Request, Response], UploadsPage]) -> UploadsPage:
+            def parse_told(request: Request, response: Response) -> UploadsPage:
+                if told is not None:
+                    told(response)
+                return parse(request, response)
+
+            request.deadline = self.deadline
+            return self.client.send(request, self.authorizer, parse_told)
 
         def fetch(page: UploadsPage | None) -> UploadsPage:
             markers = (None, None) if page is None else (page.next_key_marker, page.next_upload_id_marker)
-            request = multipart_operations.list_multipart_uploads(self.authorizer.place, self.key, None, None, *markers)
-            request.deadline = self.deadline
-            return self.client.send(request, self.authorizer, parse)
+            return fetch_uploads(send, self.authorizer.place, self.key, None, None, *markers)
 
         for entry in UploadListing(fetch):
             if entry.key == self.key:
                 yield entry
-            elif entry.key > self.key:
+            elif entry.key >= f"{self.key}/":
+                # Not at the first other key: Ceph sorts by the key with "." and the upload's id behind it.
                 return
 
     def parts(self, upload_id: str) -> Iterator[PartsPage]:
