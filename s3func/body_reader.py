@@ -64,10 +64,13 @@ class MemoryBody(io.BytesIO):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move; not to before the beginning, which io.BytesIO would take for the beginning."""
-        if offset < 0 and (
-            whence == io.SEEK_SET or offset + (self.tell() if whence == 1 else len(self.getbuffer())) < 0
-        ):
-            raise _before_the_beginning(offset)
+        if offset < 0:
+            here = self.tell()
+            start = {io.SEEK_CUR: here, io.SEEK_END: super().seek(0, io.SEEK_END)}.get(whence, 0)
+            if start + offset < 0:
+                super().seek(here)
+                raise _before_the_beginning(offset)
+            return super().seek(start + offset)
         return super().seek(offset, whence)
 
 

@@ -411,3 +411,33 @@ def test_cut_anywhere(serve: Serve, connect: Connect, seed: int) -> None:
         assert left < 7
     else:
         assert DATA[:size] == got
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_cut_anywhere_while_jumping(serve: Serve, connect: Connect, seed: int) -> None:
+    """An open file whose connections are cut at random places gives the right bytes at every place, or an error."""
+    chance = random.Random(seed)
+    store = Store()
+
+    def now_and_then(exchange: Exchange) -> None:
+        data = store.answer(exchange)
+        if chance.random() < 0.4:
+            exchange.send(data[: chance.randrange(len(data))])
+            exchange.reset() if chance.random() < 0.5 else exchange.close()
+        else:
+            exchange.send(data)
+
+    session = connect(serve(always=now_and_then), retries=4)
+    try:
+        file = session.open("key", buffering=chance.choice([-1, 1000, 50_000]))
+    except TransportError:
+        return
+    with file:
+        for _ in range(10):
+            place = chance.randrange(len(DATA))
+            size = chance.choice([10, 5000, 100_000, 400_000])
+            file.seek(place)
+            try:
+                assert DATA[place : place + size] == file.read(size)
+            except TransportError:
+                continue
