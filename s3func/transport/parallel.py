@@ -9,7 +9,7 @@ Rule 3: threads end with the call: whoever leaves the `with` block has waited fo
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition, Event, Lock, Thread, current_thread
+from threading import Condition, Event, Lock, RLock, Thread, current_thread
 from typing import TYPE_CHECKING, Self
 
 from s3func.clock import SYSTEM_CLOCK, Clock
@@ -91,7 +91,9 @@ class Crew:
         """limit: how many tasks may be under way at a time. name: of the threads, followed by a number."""
         self.limit = limit if isinstance(limit, AdaptiveLimit) else AdaptiveLimit(limit)
         self._name = name
-        self._lock = Lock()
+        # An RLock, because a Condition takes it back without being interruptible: with a Lock, Ctrl-C at that moment
+        # leaves wait() without the lock, and the `with` around it raises a RuntimeError in place of KeyboardInterrupt.
+        self._lock = RLock()
         # The producer waits for room, idle threads wait for tasks.
         self._room = Condition(self._lock)
         self._handed_over = Condition(self._lock)
