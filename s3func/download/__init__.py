@@ -43,6 +43,7 @@ def download_file(
     target = target_of(path)
     if resume:
         if not isinstance(target, PathTarget):
+            target.discard()
             raise ValueError("resume needs a path of a regular file: nothing else is there for a later call")
         target = PartTarget(target.path, source.name)
     return Download(source, target, settings, count, compare=compare).run(fsync=fsync)

@@ -90,6 +90,7 @@ class Download:
         self._buffers: deque[memoryview] = deque()
         self._one_stream = False
         self._has_begun = False
+        self._refused_etag: str | None = None
 
     def run(self, *, fsync: bool) -> DownloadResult:
         """Download, compare, publish; on any failure the target is told to leave nothing."""
@@ -103,6 +104,7 @@ class Download:
                     if not self._has_begun or restarts == _RESTARTS or not self._target.can_begin_again():
                         raise
                     restarts += 1
+                    self._refused_etag = self._facts.etag
                 except _RangesRefused as refused:
                     if self._one_stream or not self._target.can_begin_again():
                         raise refused.reason from refused.reason.__cause__
@@ -121,6 +123,9 @@ class Download:
         try:
             self._has_begun = True
             facts = self._facts
+            if facts.etag is not None and facts.etag == self._refused_etag:
+                # It has not been replaced: this store does not understand If-Match with its own ETags.
+                self._one_stream = True
             already = sum(block.length for block in self._written)
             self._count.restart(facts.size)
             self._count.add(already)
@@ -381,7 +386,7 @@ def joined(algorithm: str, written: list[Written]) -> bytes:
 
 def _is_same(result: GetResult, etag: str | None, size: int | None) -> bool:
     """Whether an answer to a range is about the object that was begun: some stores take no notice of If-Match."""
-    if etag is not None and result.headers.get("etag") != etag:
+    if etag is not None and result.headers.get("etag", etag) != etag:
         return False
     described = re.fullmatch(r"bytes \d+-\d+/(\d{1,19})", result.headers.get("content-range", ""))
     return described is None or size is None or int(described[1]) == size

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from s3func.download import target
 from s3func.download.engine import gaps, range_bytes
 from s3func.download.journal import Written
+from s3func.download.pacing import paced
 from s3func.errors import (
     ChecksumMismatch,
     NoSuchKey,
@@ -28,6 +29,7 @@ from s3func.errors import (
     Throttled,
 )
 from s3func.message import Request, Response
+from s3func.transport.parallel import Crew, CrewStopped
 from s3func.transport.transfer import BandwidthLimit, TransferConfig
 from tests.s3.one_object import OneObject, throttled
 from tests.s3.rigs import FrozenClock, embedded
@@ -175,8 +177,9 @@ def test_targets_that_are_refused(tmp_path: Path) -> None:
         for path in (None, 1, text, bytearray(b"x")):
             with pytest.raises(TypeError, match="path"):
                 session.download_file("key", path)
-        with pytest.raises(ValueError, match="resume"):
-            session.download_file("key", io.BytesIO(), resume=True)
+        for path in (io.BytesIO(), os.devnull):
+            with pytest.raises(ValueError, match="resume"):
+                session.download_file("key", path, resume=True)
         with pytest.raises(TypeError, match="progress"):
             session.download_file("key", tmp_path / "new", progress=1)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="transfer"):
@@ -567,6 +570,33 @@ def test_a_store_that_ignores_ranges(tmp_path: Path, *, resume: bool) -> None:
         assert session.download_file("key", tmp_path / "file", transfer=SMALL_PARTS, resume=resume).verified
     assert DATA == (tmp_path / "file").read_bytes()
     assert ["file"] == left_in(tmp_path)
+
+
+def test_a_store_that_does_not_know_its_own_etags(tmp_path: Path) -> None:
+    """Where If-Match is refused although the object is the same, one stream without it is what is left."""
+    store = OneObject(DATA)
+    store.on_get = lambda request: Response(412, {}) if "if-match" in request.headers else None
+    with store.session() as session:
+        assert session.download_file("key", tmp_path / "file", transfer=SMALL_PARTS).verified
+    assert [None, None] == store.ranges
+    assert DATA == (tmp_path / "file").read_bytes()
+
+
+def test_a_busy_store_gets_fewer_requests() -> None:
+    """A request of a crew tells its limit of every refusal for being too many, and none begins when the crew stops."""
+    store = OneObject(DATA)
+    store.on_get = lambda request: throttled(request) if len(store.requests) <= 2 else None
+    crew = Crew(8)
+    with store.session() as session:
+        twin = paced(session, crew)
+        assert DATA == twin.get_object("key").data
+        assert 2 == crew.limit.current
+        assert 3 == len(store.requests)
+        crew.cancel()
+        with pytest.raises(CrewStopped):
+            twin.get_object("key")
+        assert DATA == session.get_object("key").data
+    assert store is paced(store, crew)
 
 
 def test_a_store_that_is_busy(tmp_path: Path) -> None:
