@@ -32,7 +32,8 @@ Reset = Literal["before", "after"]
 
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_HEADER_VALUE = re.compile(r"[\t -~\x80-\U0010ffff]*")
+_HEADER_VALUE = re.compile(r"[\t -~\x80-\ud7ff\ue000-\U0010ffff]*")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _FRAMING = frozenset({"content-length", "transfer-encoding"})
 
 
@@ -272,6 +273,8 @@ def _check(settings: Mapping[str, Any]) -> dict[str, str]:
         raise ValueError(f"code: {code!r} is not an error code")
     if message is not None and not isinstance(message, str):
         raise TypeError(f"message must be a text, not {message!r}")
+    if message is not None and _SURROGATE.search(message) is not None:
+        raise ValueError("message is not valid Unicode")
     headers = _headers(settings["headers"])
     is_refusal = settings["status"] is not None or (code is not None and settings["answer"] is None)
     effects = [name for name in ("skew", "reset", "cut_request", "cut_answer", "answer") if settings[name] is not None]
@@ -309,6 +312,8 @@ def _one_of(settings: Mapping[str, Any], name: str, allowed: Collection[str]) ->
 
 def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
     headers: dict[str, str] = {}
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"headers must be a mapping, not {given!r}")
     for name, value in (given or {}).items():
         if not isinstance(name, str) or not isinstance(value, str):
             raise TypeError("headers: names and values must be texts")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import subprocess
 import sys
 import threading
@@ -11,6 +13,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 import s3func.testing
 from s3func import RetryPolicy, S3Session
@@ -28,9 +33,10 @@ from s3func.errors import (
     TimedOut,
     TruncatedBody,
 )
-from s3func.message import BLOCK
+from s3func.message import BLOCK, Request
 from s3func.server import Faults, Journal, LocalBackend, MemoryBackend, S3App
 from s3func.testing import Server
+from s3func.wire import s3xml
 from tests.faults.clock import FakeClock
 from tests.server.forge import KEY_ID, SECRET, Wire, sign
 
@@ -324,6 +330,63 @@ def test_what_makes_no_sense_is_refused(settings: Any, named: str) -> None:
     assert 0 == len(faults)
 
 
+class HastyClock(SystemClock):
+    """The machine's clock, on which nobody waits."""
+
+    def sleep(self, seconds: float) -> None:  # type: ignore[override]
+        """Go on at once."""
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**25), 10**25),
+    st.integers(0, 600),
+    st.floats(),
+    st.floats(0, 0.01),
+    st.text(),
+    st.binary(max_size=3),
+    st.sampled_from(["*", "PutObject", "List*", "[", "[!", "before", "after", "html", "error", "cut_list", "SlowDown"]),
+    st.dictionaries(st.text(), st.text(), max_size=2),
+)
+ARGUMENTS = sorted(inspect.signature(Faults.add).parameters.keys() - {"self"})
+
+
+@examples(max_examples=500)
+@given(st.dictionaries(st.sampled_from(ARGUMENTS), JUNK, max_size=4))
+def test_any_arguments_are_a_fault_or_refused(arguments: dict[str, Any]) -> None:
+    """Whatever is asked for is a ValueError or TypeError, or a fault that can be shown, sent and carried out."""
+    app = S3App(no_auth=True, clock=HastyClock())
+    try:
+        fault = app.faults.add(**arguments)
+    except (ValueError, TypeError):
+        return
+    assert json.loads(json.dumps(fault.describe()))["id"] == 1
+    assert str(fault)
+    for method, path in (("PUT", "/bkt"), ("PUT", "/bkt/key"), ("GET", "/bkt/key"), ("GET", "/bkt"), ("HEAD", "/bkt")):
+        try:
+            response = app(Request(method, "http://localhost", path, "", {}, b"body" if method == "PUT" else b""))
+            response.read()
+        except ConnectionLost:
+            continue
+        head = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items()).encode()
+        assert b"\n\n" not in head.replace(b"\r", b"")
+
+
+@pytest.mark.parametrize("message", ["\ud800", "a\x00b", "\uffff", "]]>"])
+def test_every_message_can_be_sent(message: str) -> None:
+    """What XML cannot say is no message; everything else arrives."""
+    app = S3App(no_auth=True)
+    try:
+        app.faults.add(status=500, message=message)
+    except ValueError:
+        assert message != "]]>"
+        return
+    document = s3xml.parse_error(app(Request("GET", "http://localhost", "/", "", {})).read())
+    assert document is not None
+    assert message == document.message
+
+
 def test_a_fault_says_what_it_is() -> None:
     """The repr has the pattern, what happens and the counts."""
     faults = S3App().faults
@@ -448,13 +511,6 @@ def test_two_threads_that_begin_have_the_same_faults() -> None:
 
 
 # --- what they are for
-
-
-class HastyClock(SystemClock):
-    """The machine's clock, on which nobody waits."""
-
-    def sleep(self, seconds: float) -> None:  # type: ignore[override]
-        """Go on at once."""
 
 
 def test_a_client_that_retries_survives_all_of_it(tmp_path: Path) -> None:
