@@ -249,7 +249,8 @@ class Download:
 
     def _run_piece(self, piece: Piece, answer: GetResult | None, source: ObjectSource, crew: Crew | None) -> None:
         """Fetch one range, the first one from the answer that is there already."""
-        buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(_BUFFER_BYTES))
+        room = min(_BUFFER_BYTES, piece.end - piece.start)
+        buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(room))
         with answer or self._range(piece, source) as result:
             self._copy(piece, result, buffer, crew)
         self._buffers.append(buffer)

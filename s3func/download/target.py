@@ -136,7 +136,7 @@ class PositionedFile:
 
 def check_room(path: str, descriptor: int, size: int) -> None:
     """OSError (ENOSPC) when the disk has less room than the file still needs; where nobody can tell, nothing happens."""
-    if size < _PREFLIGHT_BYTES or not hasattr(os, "fstatvfs"):
+    if not hasattr(os, "fstatvfs"):
         return
     disk = os.fstatvfs(descriptor)
     # Some file systems of the network do not know how large they are.
@@ -186,7 +186,7 @@ class PathTarget:
         """Write to this file, which is ours from now on."""
         self.temporary = path
         self._file = PositionedFile(descriptor)
-        if size:
+        if size is not None and size >= _PREFLIGHT_BYTES:
             check_room(self.path, descriptor, size)
             # A limit on the size of files speaks up here; a full disk, mostly, has done so above.
             os.truncate(descriptor, size)
@@ -260,7 +260,7 @@ class OpenFileTarget:
 
     def begin(self, size: int | None) -> None:
         """Nothing to make."""
-        if size:
+        if size is not None and size >= _PREFLIGHT_BYTES:
             check_room(str(getattr(self._file, "name", "")), self._positioned.descriptor, self._base + size)
 
     def write(self, block: memoryview, position: int) -> None:
