@@ -358,10 +358,10 @@ class Bakery:
 
     # --- leave
 
-    def leave(self, own: Contender) -> Steps[bool]:
+    def leave(self, own: Contender, tries: int = 3) -> Steps[bool]:
         """Give the ticket up, whatever became of it; False when its announcement may still stand.
 
-        The announcement goes first: half a release is a free lock, not a stuck one.
+        The announcement goes first, and is what is tried again: half a release is a free lock, not a stuck one.
         """
         own.is_closed = True
         kept = own.number_key if own.is_held and self.terms.fencing else None
@@ -369,9 +369,7 @@ class Bakery:
         for key in sorted(own.written):
             if key == kept:
                 continue
-            try:
-                yield from self._delete(own, key)
-            except S3FuncError:
+            if not (yield from self._is_deleted(own, key, tries if key == own.announcement else 1)):
                 is_gone = is_gone and key != own.announcement
         try:
             if own.is_versioned:
@@ -384,6 +382,17 @@ class Bakery:
         except S3FuncError:
             is_gone = is_gone and not own.is_versioned
         return is_gone
+
+    def _is_deleted(self, own: Contender, key: str, tries: int) -> Steps[bool]:
+        while True:
+            try:
+                yield from self._delete(own, key)
+                return True
+            except S3FuncError as error:
+                tries -= 1
+                if tries == 0 or not _may_pass(error):
+                    return False
+            yield Pause(self.terms.poll_min)
 
     def _delete(self, own: Contender, key: str) -> Steps[None]:
         versions: list[str | None] = [*own.written.get(key, ())]

@@ -68,7 +68,7 @@ class Kept:
         driver = self.driver
         if seconds is not None:
             driver = Driver(driver.store.limited(seconds), driver.bucket, driver.time)
-        return driver.run(self.bakery.leave(self.own))
+        return driver.run(self.bakery.leave(self.own) if seconds is None else self.bakery.leave(self.own, tries=1))
 
 
 class Keeper:

@@ -100,6 +100,7 @@ class Lock:
         # At most one ticket; taking it out is atomic, and the finalizer needs it when this object is gone.
         self._held: list[Kept] = []
         self._entered_in = 0
+        self._is_inherited = False
         finalize(self, _abandon, self._held, os.getpid()).atexit = False
         _locks.add(self)
 
@@ -133,13 +134,17 @@ class Lock:
         return is_ours
 
     def release(self) -> None:
-        """Give the lock up. RuntimeError when it is not held.
+        """Give the lock up. RuntimeError when it is not held; a forked child may release what its parent holds, in vain.
 
         A store that fails raises nothing: the ticket then stands until its lease ends, and `release_error` says so.
         """
         try:
             kept = self._held.pop()
         except IndexError:
+            if self._is_inherited:
+                # A forked child comes to the end of its parent's block, and what is held there is not its own.
+                self._is_inherited = False
+                return
             raise RuntimeError("release unlocked lock") from None
         try:
             KEEPER.forget(kept)
@@ -347,6 +352,7 @@ class Lock:
         """In a forked child: what was held is the parent's."""
         self._mutex = threading.Lock()
         self._lost = Event()
+        self._is_inherited = bool(self._held)
         self._held.clear()
 
     def __repr__(self) -> str:

@@ -151,7 +151,9 @@ def _frames(program: Any) -> tuple[Any, ...]:
     found = []
     while isinstance(program, GeneratorType) and program.gi_frame is not None:
         frame = program.gi_frame
-        kept = {name: frame.f_locals.get(name) for name in ("failing_since", "unlisted", "is_gone", "_", "kept")}
+        kept = {
+            name: frame.f_locals.get(name) for name in ("failing_since", "unlisted", "is_gone", "_", "kept", "tries")
+        }
         found.append((frame.f_code.co_name, frame.f_lasti, *kept.values()))
         program = program.gi_yieldfrom
     return tuple(found)

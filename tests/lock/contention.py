@@ -1,0 +1,287 @@
+"""Contention in real processes over real sockets, and what its diaries say.
+
+`python -m tests.lock.contention [SECONDS [PAUSE]]`: six workers (worker.py) on the embedded server. Every PAUSE seconds
+(2) whoever holds the lock is killed and another one takes its place; at the end one is stopped for longer than its lease.
+One in ten requests about the lock is carried out and then answered with 500. The server itself sees every counter that is written, and refuses a token smaller than one that it saw.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from s3func import S3Session
+from s3func.message import Request, Response
+from s3func.server import Listener, MemoryBackend, S3App
+from tests.lock.worker import TOKEN_HEADER
+
+ROOT = Path(__file__).resolve().parents[2]
+BUCKET = "bucket"
+
+
+class FencedApp(S3App):
+    """A server that loses answers about locks, and guards a counter with the fencing token."""
+
+    def __init__(self, share: float, **options: Any) -> None:
+        super().__init__(MemoryBackend(), access_key_id="id", secret_access_key="secret", **options)
+        self.share = share
+        self.rng = random.Random(1)
+        self.counter: list[tuple[int, int]] = []
+        self.lost = 0
+        self._token = -1
+        self._guard = threading.Lock()
+
+    def handle(self, request: Request, *, mount: str = "") -> Response:
+        token = request.headers.get(TOKEN_HEADER)
+        if token is None or not request.path.endswith("/counter"):
+            return self._lossy(request)
+        with self._guard:
+            self._token = max(self._token, int(token))
+            if int(token) < self._token:
+                return Response(412, {"content-length": "0"}, b"")
+            if request.method != "PUT":
+                return self._lossy(request)
+            written = request.body if isinstance(request.body, bytes) else request.body.read()  # type: ignore[union-attr]
+            again = Request(request.method, request.origin, request.path, request.query, request.headers, written)
+            response = self._lossy(again)
+            if response.status == 200 and (int(written), int(token)) not in self.counter[-1:]:
+                self.counter.append((int(written), int(token)))
+            return response
+
+    def _lossy(self, request: Request) -> Response:
+        response = super().handle(request)
+        if "job.lock" in request.path + request.query and self.rng.random() < self.share:
+            self.lost += 1
+            response.close()
+            return Response(500, {"content-length": "0"}, b"")
+        return response
+
+
+class Hold(NamedTuple):
+    """One holder's time: from when it was told until it left, was killed, or its lease ended."""
+
+    begin: float
+    end: float
+    token: int
+    pid: int
+
+
+class Report(NamedTuple):
+    """silences: seconds from a kill until somebody held."""
+
+    holds: list[Hold]
+    counter: list[tuple[int, int]]
+    final: int
+    killed: int
+    stopped: int
+    lost_leases: int
+    fenced: int
+    lost_answers: int
+    silences: list[float]
+    announced: list[str]
+    exit_codes: list[int]
+
+
+class Crowd:
+    """The workers, and what is done to them."""
+
+    def __init__(self, endpoint: str, folder: Path, settings: dict[str, Any]) -> None:
+        self.endpoint, self.folder, self.settings = endpoint, folder, settings
+        self.count = itertools.count()
+        self.workers: list[subprocess.Popen[bytes]] = []
+        self.killed: dict[int, float] = {}
+
+    def start(self) -> None:
+        log = self.folder / f"{next(self.count)}.log"
+        command = [
+            sys.executable,
+            "-m",
+            "tests.lock.worker",
+            self.endpoint,
+            BUCKET,
+            str(log),
+            json.dumps(self.settings),
+        ]
+        self.workers.append(subprocess.Popen(command, cwd=ROOT))
+
+    def lines(self) -> list[dict[str, Any]]:
+        found = []
+        for log in self.folder.glob("*.log"):
+            found += [json.loads(line) for line in log.read_text().splitlines()]
+        return sorted(found, key=lambda line: line["at"])
+
+    def holder(self) -> subprocess.Popen[bytes]:
+        """Whoever holds, by the diaries; after a second in which nobody does, anybody who waits."""
+        living = {worker.pid: worker for worker in self.workers if worker.poll() is None}
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            last = {line["pid"]: line["what"] for line in self.lines()}
+            for pid, what in last.items():
+                if what in {"held", "writing"} and pid in living:
+                    return living[pid]
+            time.sleep(0.005)
+        return next(iter(living.values()))
+
+    def kill(self) -> None:
+        worker = self.holder()
+        self.killed[worker.pid] = time.monotonic()
+        worker.kill()
+        worker.wait()
+        self.workers.remove(worker)
+        self.start()
+
+    def stop(self, seconds: float) -> None:
+        worker = self.holder()
+        worker.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        worker.send_signal(signal.SIGCONT)
+
+    def end(self) -> list[int]:
+        return [worker.wait(60) for worker in self.workers]
+
+    def close(self) -> None:
+        for worker in self.workers:
+            if worker.poll() is None:
+                worker.kill()
+                worker.wait()
+
+
+def contend(
+    *, workers: int = 6, kills: int = 3, pause: float = 2.0, stops: int = 1, ttl: float = 3, share: float = 0.1
+) -> Report:
+    """Let them contend, and read what happened."""
+    app = FencedApp(share)
+    settings = {"ttl": ttl, "grace": 2.0}
+    listener = Listener(app).start()
+    session = S3Session("id", "secret", BUCKET, listener.endpoint_url)
+    with session, tempfile.TemporaryDirectory() as name:
+        session.create_bucket()
+        session.put_object("counter", b"0")
+        crowd = Crowd(listener.endpoint_url, Path(name), settings)
+        try:
+            for _ in range(workers):
+                crowd.start()
+            _until_held(crowd)
+            for _ in range(kills):
+                time.sleep(pause)
+                crowd.kill()
+            for _ in range(stops):
+                _until_held(crowd)
+                crowd.stop(2 * ttl)
+            _until_held(crowd)
+            session.put_object("stop", b"")
+            codes = crowd.end()
+            lines = crowd.lines()
+        finally:
+            crowd.close()
+        final = int(session.get_object("counter").data)
+        announced = [entry.key for entry in session.list_objects("job.lock/") if ".0." in entry.key]
+        listener.stop()
+        return _report(lines, crowd.killed, app, final, announced, codes, stops)
+
+
+def _until_held(crowd: Crowd) -> None:
+    """Wait until somebody holds the lock who did not a moment ago."""
+    before = sum(line["what"] == "held" for line in crowd.lines())
+    deadline = time.monotonic() + 90
+    while sum(line["what"] == "held" for line in crowd.lines()) <= before:
+        if time.monotonic() > deadline:
+            raise TimeoutError("nobody gets the lock")
+        time.sleep(0.02)
+
+
+def _report(
+    lines: list[dict[str, Any]],
+    killed: dict[int, float],
+    app: FencedApp,
+    final: int,
+    announced: list[str],
+    codes: list[int],
+    stops: int,
+) -> Report:
+    holds = []
+    for _, group in itertools.groupby(sorted(lines, key=lambda line: (line["pid"], line["hold"])), _whose):
+        rows = sorted(group, key=lambda line: line["at"])
+        held = next((row for row in rows if row["what"] == "held"), None)
+        if held is None:
+            continue
+        # The lease as it was known last; it may have been renewed since, and then the hold was longer than this.
+        known = [row for row in rows if row.get("remaining")]
+        lease_end = max(row["at"] + row["remaining"] for row in known)
+        left = [row["at"] for row in rows if row["what"] == "leaving"]
+        end = min([lease_end, *left, killed.get(held["pid"], lease_end)])
+        holds.append(Hold(held["at"], end, held["token"], held["pid"]))
+    holds.sort()
+    silences = []
+    moments = sorted(killed.values())
+    for moment, following in itertools.zip_longest(moments, moments[1:], fillvalue=float("inf")):
+        begun = min((hold.begin for hold in holds if hold.begin > moment), default=following)
+        # Whoever was next may have been killed before it was its turn; then the silence counts from that.
+        if begun < following:
+            silences.append(begun - moment)
+    return Report(
+        holds,
+        app.counter,
+        final,
+        len(killed),
+        stops,
+        sum(line["what"] == "lost" for line in lines),
+        sum(line["what"] == "fenced" for line in lines),
+        app.lost,
+        silences,
+        announced,
+        codes,
+    )
+
+
+def _whose(line: dict[str, Any]) -> tuple[int, int]:
+    return line["pid"], line["hold"]
+
+
+def faults(report: Report) -> list[str]:
+    """What must not be."""
+    found = []
+    for one, other in itertools.pairwise(report.holds):
+        if other.begin < one.end:
+            found.append(f"two holders: {one} and {other}")
+        if other.token <= one.token:
+            found.append(f"the token did not grow: {one} and {other}")
+    values = [value for value, _ in report.counter]
+    if values != list(range(1, len(values) + 1)) or report.final != len(values):
+        found.append(f"the counter was written as {values}, and is {report.final}")
+    if any(report.exit_codes):
+        found.append(f"exit codes {report.exit_codes}")
+    return found
+
+
+def main() -> int:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
+    pause = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
+    ttl = 3.0
+    report = contend(kills=max(1, int(seconds / pause)), pause=pause, ttl=ttl)
+    wrong = faults(report)
+    silences = ", ".join(f"{silence:.2f}" for silence in sorted(report.silences))
+    # ttl, grace, confirm, and the longest poll with its jitter.
+    bound = ttl + 2.0 + min(2.0, ttl / 5) + 1.5 * 0.3
+    lines = [
+        f"{len(report.holds)} holds, counter {report.final}, {report.killed} killed, {report.stopped} stopped",
+        f"{report.lost_leases} leases found lost, {report.fenced} writes refused, {report.lost_answers} answers lost",
+        f"silence after a kill: {silences} s (ttl + grace + confirm + poll = {bound:.2f} s)",
+        f"announcements left: {len(report.announced)}",
+        *(wrong or ["all is well"]),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""Real processes, real sockets, real signals. No time is asserted: how long things take is printed by contention.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.faults.children import needs_fork
+from tests.lock.contention import contend, faults
+
+
+@needs_fork
+@pytest.mark.timeout(300)
+def test_killed_stopped_and_forked_holders_harm_nobody() -> None:
+    """Six workers, holders killed and one stopped past its lease, children that exit, answers lost after the deed.
+
+    No two leases at a time, tokens that grow, a counter that misses nothing, and the others always go on.
+    """
+    report = contend(kills=2, pause=0.5, stops=1, ttl=3)
+    assert [] == faults(report)
+    assert report.final >= 3
+    assert report.lost_answers
+    assert 2 == report.killed

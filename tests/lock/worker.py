@@ -1,0 +1,88 @@
+"""One contender in a process of its own: `python -m tests.lock.worker ENDPOINT BUCKET LOG SETTINGS`.
+
+It takes the lock again and again until there is an object "stop", and adds one to a counter each time: read, wait,
+check, write, with nothing but the lock around it. What it does it writes down, line by line, with the machine's own
+monotonic clock, which all processes share. Requests about the counter carry the fencing token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from typing import Any
+
+from s3func import RetryPolicy, S3Session
+from s3func.errors import LockStoreError, NotFound, PreconditionFailed
+
+TOKEN_HEADER = "x-fencing-token"
+
+
+class Diary:
+    """Lines that are whole, or not there: each is one write."""
+
+    def __init__(self, path: str) -> None:
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.hold = 0
+
+    def write(self, what: str, **about: Any) -> None:
+        line = {"what": what, "at": time.monotonic(), "pid": os.getpid(), "hold": self.hold} | about
+        os.write(self.file, json.dumps(line).encode() + b"\n")
+
+
+def fork_and_exit() -> None:
+    """A child that ends as any program does, while its parent holds the lock."""
+    pid = os.fork()
+    if pid == 0:
+        sys.exit(0)
+    os.waitpid(pid, 0)
+
+
+def section(session: S3Session, lock: Any, diary: Diary, rng: random.Random) -> None:
+    token = lock.fencing_token
+    diary.write("held", token=token, remaining=lock.remaining())
+    if rng.random() < 0.2:
+        fork_and_exit()
+    value = int(session.get_object("counter", headers={TOKEN_HEADER: str(token)}).data)
+    time.sleep(rng.uniform(0.001, 0.1))
+    if not lock.valid():
+        diary.write("lost", token=token)
+        return
+    diary.write("writing", token=token, remaining=lock.remaining())
+    try:
+        session.put_object("counter", str(value + 1), headers={TOKEN_HEADER: str(token)})
+    except PreconditionFailed:
+        diary.write("fenced", token=token)
+
+
+def main() -> None:
+    endpoint, bucket, log, text = sys.argv[1:]
+    settings = json.loads(text)
+    rng, diary = random.Random(os.getpid()), Diary(log)
+    session = S3Session("id", "secret", bucket, endpoint, retries=RetryPolicy(attempts=8))
+    with session:
+        lock = session.lock("job", fencing=True, poll=(0.02, 0.3), **settings)
+        while True:
+            try:
+                session.head_object("stop")
+                break
+            except NotFound:
+                pass
+            diary.hold += 1
+            try:
+                if not lock.acquire():
+                    continue
+            except LockStoreError:
+                continue
+            try:
+                section(session, lock, diary, rng)
+            finally:
+                diary.write("leaving", remaining=lock.remaining())
+                lock.release()
+        diary.write("done")
+
+
+if __name__ == "__main__":
+    main()
