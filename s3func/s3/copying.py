@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/CopyingObjectsMPUapi.html
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,7 +28,7 @@ from s3func.errors import (
 )
 from s3func.results import CopyResult
 from s3func.s3 import operations
-from s3func.s3.headers import check_key, tagging_value
+from s3func.s3.headers import check_key, metadata_headers, tagging_value
 from s3func.s3.payload import CHECKSUMS
 from s3func.transport.transfer import MIB, ProgressCount
 
@@ -248,7 +249,7 @@ def _put(job: Copy, head: HeadResult, count: ProgressCount) -> Put:
     fields = {name: value for name, value in job.fields.items() if name not in _DIRECTIVES and not _is_of_source(name)}
     if not job.replace_metadata:
         fields = {name: value for name, value in fields.items() if not _describes(name)}
-        fields |= {name: value for name, value in head.headers.items() if _describes(name)}
+        fields |= {name: _sendable(name, value) for name, value in head.headers.items() if _describes(name)}
     if not job.replace_tagging:
         fields.pop("x-amz-tagging", None)
         if tags := _tags(job, head):
@@ -280,6 +281,22 @@ def _put(job: Copy, head: HeadResult, count: ProgressCount) -> Put:
 
 def _describes(name: str) -> bool:
     return name in _DESCRIPTION or name.startswith(_METADATA)
+
+
+def _sendable(name: str, value: str) -> str:
+    """A header of the source as a request can carry it: what others have stored there need not be ASCII."""
+    if re.fullmatch(r"[\x20-\x7e]*", value):
+        return value
+    if not name.startswith(_METADATA):
+        raise NotSupported(
+            f"the source's {name} is not ASCII, which no request can carry: give the copy headers of its own"
+        )
+    try:
+        text = value.encode("latin-1").decode()
+    except ValueError:
+        text = value
+    [encoded] = metadata_headers({name.removeprefix(_METADATA): text}).values()
+    return encoded
 
 
 def _is_of_source(name: str) -> bool:

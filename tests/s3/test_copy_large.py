@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
@@ -14,12 +15,14 @@ from s3func.errors import (
     AccessDenied,
     ChecksumMismatch,
     Conflict,
+    ConnectionLost,
     InvalidRequest,
     NoSuchBucket,
     NoSuchKey,
     NotSupported,
     ObjectChanged,
     PreconditionFailed,
+    S3FuncError,
     ServiceError,
 )
 from s3func.message import Request, Response
@@ -525,6 +528,107 @@ def test_parts_without_checksums(rig: tuple[S3Session, Recorder]) -> None:
     [completion] = [sent for sent in recorder.sent if kind_of(sent) == "complete"]
     assert "x-amz-checksum-crc32" not in completion.headers
     assert CONTENT == session.get_object("copy").data
+
+
+class Quick:
+    """The real time, in which waiting takes none."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    def sleep(self, _seconds: float) -> None:
+        """Nobody waits."""
+
+
+@pytest.mark.parametrize("fault", ["answer lost", "request lost", "500", "error in 200", "403", "cut document"])
+def test_a_fault_at_every_request(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """Whichever request something happens to, the copy is whole or it raises, and no upload is left in the store."""
+    monkeypatch.setattr("s3func.server.handlers.multipart.PART_BYTES_MIN", 0)
+    with embedded(clock=Quick()) as (session, recorder):
+        session.put_object("source", CONTENT, tagging=TAGS, **DESCRIPTION)
+        source = everything(session, "source")
+        app = recorder.answer
+        lock = Lock()
+        count = number = 0
+
+        def faulty(request: Request) -> Response:
+            nonlocal count
+            with lock:
+                count += 1
+                is_it = count == number
+            if not is_it:
+                return app(request)
+            if fault == "request lost":
+                raise ConnectionLost("before it was sent")
+            if fault in {"500", "403"}:
+                return error(int(fault), "AccessDenied" if fault == "403" else "InternalError")
+            response = app(request)
+            body = response.read()
+            if fault == "answer lost":
+                failure = ConnectionLost("the answer")
+                failure.maybe_applied = True
+                raise failure
+            if request.method == "HEAD" or not body:
+                return response
+            if fault == "cut document":
+                return Response(200, response.headers, body[:-5])
+            return error(200, "InternalError")
+
+        results = []
+        for number in range(1, 30):
+            session.delete_object("copy")
+            count = 0
+            recorder.answer = faulty
+            try:
+                session.copy_object("source", "copy", transfer=IN_PARTS)
+            except S3FuncError:
+                results.append(False)
+            else:
+                results.append(True)
+            recorder.answer = app
+            assert [] == list(session.list_multipart_uploads()), number
+            assert session.exists("copy") or not results[-1]
+            if session.exists("copy"):
+                assert source == everything(session, "copy"), number
+            if count < number:
+                break
+        assert count >= 16
+        # Only a refusal is no reason to try again.
+        assert (fault != "403") == all(results[:-1])
+
+
+def test_metadata_that_is_not_ascii(rig: tuple[S3Session, Recorder]) -> None:
+    """What other clients have stored in raw UTF-8 or Latin-1 is the same text in the copy."""
+    session, recorder = rig
+    app = recorder.answer
+
+    def raw(request: Request) -> Response:
+        response = app(request)
+        if request.method == "HEAD" and request.path.endswith("/sou%20rce"):
+            response.headers["x-amz-meta-b"] = "ü€".encode().decode("latin-1")
+            response.headers["x-amz-meta-a"] = "\xe9"
+        return response
+
+    recorder.answer = raw
+    session.copy_object("sou rce", "copy", transfer=IN_PARTS)
+    assert {"a": "é", "b": "ü€", "encoded": "=?UTF-8?Q?x?="} == session.head_object("copy").user_metadata
+
+
+def test_a_header_that_no_request_can_carry(rig: tuple[S3Session, Recorder]) -> None:
+    """A content header of the source that is not ASCII is refused by name, and can be replaced."""
+    session, recorder = rig
+    app = recorder.answer
+
+    def raw(request: Request) -> Response:
+        response = app(request)
+        if request.method == "HEAD" and request.path.endswith("/sou%20rce"):
+            response.headers["content-disposition"] = "attachment; filename=\xfc"
+        return response
+
+    recorder.answer = raw
+    with pytest.raises(NotSupported, match="the source's content-disposition"):
+        session.copy_object("sou rce", "copy", transfer=IN_PARTS)
+    session.copy_object("sou rce", "copy", transfer=IN_PARTS, content_disposition="inline")
 
 
 # --- requests and progress
