@@ -12,7 +12,9 @@ What rule 2 means for a bare close():
 - opened before, closed inside an `except` or `finally` that an exception has led to: not published, and a line in the
   log says so; `publish()` does it all the same;
 - in a generator that somebody drives from inside an `except` block of his own: not published, for Python shows his
-  exception there as well. Use the file's own `with` block, which is told and need not look, or `publish()`.
+  exception there as well. Use the file's own `with` block, which is told and need not look, or `publish()`;
+- opened inside an `except` block, closed by a bare close() in a `finally` to which a bare `raise` of the same exception
+  has led: published, for nothing tells it from a clean end. A `with` block does, its own or that of a wrapper.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 
 from s3func import S3Session, body_reader
 from s3func.body_reader import RawBody
-from s3func.errors import ConnectionLost, ObjectChanged, S3FuncError, TransportError, TruncatedBody
+from s3func.errors import ChecksumMismatch, ConnectionLost, ObjectChanged, S3FuncError, TransportError, TruncatedBody
 from s3func.message import BodyStream, Response
 from s3func.results import GetResult
 from tests.s3.rigs import Recorder, embedded, recorded
@@ -415,6 +415,26 @@ def test_forward_within_the_answer_costs_nothing(rig: tuple[S3Session, Recorder]
         result.seek(1_000_000)
         assert NOISE[1_000_000:1_500_000] == result.read(500_000)
     assert [None, f"bytes={len(NOISE) - 256 * 1024}-{len(NOISE) - 1}"] == gets(rig)
+
+
+def test_beginning_again_is_verified(rig: tuple[S3Session, Recorder], session: S3Session) -> None:
+    """Whoever goes back to the beginning reads the whole in one answer, and has it compared."""
+    content = NOISE * 3
+    session.put_object("key", content)
+    for spoiled in (False, True):
+        rig[1].sent.clear()
+        with session.get_object("key") as result:
+            result.seek(5_000_000)
+            assert content[5_000_000:] == result.read()
+            result.seek(0)
+            assert result.raw is not None
+            if spoiled:
+                patched = patch.object(result.raw, "_expected", "AAAAAA==")
+                with patched, pytest.raises(ChecksumMismatch):
+                    result.read()
+            else:
+                assert content == b"".join(result.iter_chunks())
+        assert [None, f"bytes=5000000-{len(content) - 1}", f"bytes=0-{len(content) - 1}"] == gets(rig)
 
 
 def test_a_replaced_object_is_never_mixed(session: S3Session) -> None:

@@ -24,7 +24,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s3func import S3Session
+from s3func import S3Session, Timeouts
 from s3func.body_reader import RawBody
 from s3func.errors import (
     AccessDenied,
@@ -45,7 +45,7 @@ from s3func.session import Session
 from s3func.transport.transfer import TransferConfig
 from s3func.writer import ObjectWriter, TextWriter
 from tests.faults.scripted import eventually
-from tests.s3.rigs import Recorder, embedded, recorded, success
+from tests.s3.rigs import FrozenClock, Recorder, embedded, recorded, success
 
 NOISE = random.Random(8).randbytes(3_000_000)
 MIB = 1024 * 1024
@@ -380,6 +380,28 @@ def test_a_file_may_stay_open_longer_than_a_call_may_take() -> None:
     raw.close()
 
 
+def test_each_request_of_a_file_is_a_call() -> None:
+    """The total time begins anew with each request of an open file, and runs on for the body of a get_object."""
+    deadlines: list[float | None] = []
+
+    def answer(request: Request) -> Response:
+        deadlines.append(request.deadline)
+        first, last = limits(request.headers.get("range", f"bytes=0-{len(NOISE) - 1}"))
+        described = {"content-range": f"bytes {first}-{last}/{len(NOISE)}"} if "range" in request.headers else {}
+        headers = {"etag": '"e"', "content-length": str(last + 1 - first), **described}
+        return Response(206 if described else 200, headers, io.BytesIO(NOISE[first : last + 1]))
+
+    clock = FrozenClock(1000.0)
+    session = recorded(Recorder(answer), clock=clock, timeouts=Timeouts(total=5.0))
+    for read in (session.open, session.get_object):
+        clock.time = 1000.0
+        with read("key") as file:
+            clock.time = 1100.0
+            file.seek(2_500_000)
+            assert NOISE[2_500_000:] == file.read()
+    assert [1005.0, 1105.0, 1005.0, 1005.0] == deadlines
+
+
 class OutOfTime:
     """A Reopener whose answers come too late."""
 
@@ -616,15 +638,19 @@ def content(request: pytest.FixtureRequest, session: S3Session) -> bytes:
     return data
 
 
-@pytest.mark.parametrize("opened", WRITERS.values(), ids=WRITERS)
+@pytest.mark.parametrize("opened", WRITERS)
 def test_an_exception_in_the_block(
-    session: S3Session, content: bytes, opened: Callable[[S3Session], contextlib.AbstractContextManager[Any]]
+    session: S3Session, content: bytes, opened: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Leaving the block by an exception publishes nothing, whatever is wrapped around the file, and raises that one."""
-    with pytest.raises(Oops), opened(session) as file:
+    """Leaving the block by an exception publishes nothing, whatever is wrapped around the file, and raises that one.
+
+    A file whose own block it is has been told, so there is nothing to be said about it in the log.
+    """
+    with pytest.raises(Oops), WRITERS[opened](session) as file:
         write_some(file, content)
         raise Oops
     assert_unpublished(session)
+    assert (opened not in {"plain", "text"}) == ("'key' was not published" in caplog.text)
 
 
 @pytest.mark.parametrize("opened", WRITERS.values(), ids=WRITERS)
@@ -673,6 +699,21 @@ def test_the_same_exception_once_more(session: S3Session, content: bytes, opened
                         raise
                     raise_again(error)
         assert_unpublished(session)
+
+
+def test_the_same_exception_once_more_without_a_block(session: S3Session, content: bytes) -> None:
+    """Nor does a `finally` that it leads to, as its longer traceback tells."""
+    with pytest.raises(Oops):
+        try:
+            raise Oops
+        except Oops as error:
+            file = session.open("key", "wb")
+            try:
+                file.write(content)
+                raise_again(error)
+            finally:
+                file.close()
+    assert_unpublished(session)
 
 
 def test_nested_handlers(session: S3Session, content: bytes) -> None:
