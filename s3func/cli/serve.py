@@ -15,7 +15,7 @@ import string
 from collections.abc import Callable
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -110,6 +110,7 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
 @click.option("--region", default="us-east-1", show_default=True, help="What clients must sign for.")
 @click.option("--no-auth", is_flag=True, help="Let in unsigned requests; on loopback only, but for --public.")
 @click.option("--public", is_flag=True, help="With --no-auth: let in everybody who can reach the address.")
+@click.option("--read-only", is_flag=True, help="Refuse everything but reading and listing.")
 @click.option(
     "--kms-key-id",
     "kms_key_ids",
@@ -135,6 +136,7 @@ def serve(
     region: str,
     no_auth: bool,
     public: bool,
+    read_only: bool,
     kms_key_ids: tuple[str, ...],
     faults: bool,
     debug: bool,
@@ -166,7 +168,8 @@ def serve(
         if faults:
             click.echo(f"Whoever is on this machine may ask for faults: {endpoint}/-/faults, /-/journal", err=True)
 
-    _run(_app(choice, keys, users, region, no_auth, kms_key_ids, faults), address, ready)
+    options: dict[str, Any] = {"region": region, "no_auth": no_auth, "read_only": read_only, "control": faults}
+    _run(_app(choice, keys, users, kms_key_ids=kms_key_ids or None, **options), address, ready)
     click.echo("s3func: stopped", err=True)
 
 
@@ -197,15 +200,8 @@ def _keys(access_key_id: str | None, secret_access_key: str | None, *, is_needed
     )
 
 
-def _app(
-    choice: StoreChoice,
-    keys: KeyPair | None,
-    users: Users | None,
-    region: str,
-    no_auth: bool,
-    kms_key_ids: tuple[str, ...],
-    faults: bool,
-) -> S3App:
+def _app(choice: StoreChoice, keys: KeyPair | None, users: Users | None, **options: Any) -> S3App:
+    """`options`: further arguments of S3App."""
     from s3func.server import S3App
 
     backend = open_store(choice)
@@ -215,10 +211,7 @@ def _app(
             access_key_id=None if keys is None else keys.access_key_id,
             secret_access_key=None if keys is None else keys.secret_access_key,
             users=users or (),
-            region=region,
-            no_auth=no_auth,
-            kms_key_ids=kms_key_ids or None,
-            control=faults,
+            **options,
         )
     except ValueError as error:
         backend.close()

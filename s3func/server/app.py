@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from s3func.clock import SYSTEM_CLOCK, Clock
-from s3func.errors import ServiceError, service_error
+from s3func.errors import AccessDenied, ServiceError, service_error
 from s3func.message import Request, Response
 from s3func.server.addressing import Target, parse_query, parse_target
 from s3func.server.auth import Authenticator
@@ -40,6 +40,7 @@ logger = logging.getLogger("s3func.server")
 OWNER = "s3func"
 """The canonical id of the user of the single key pair."""
 
+_READS = frozenset({"GET", "HEAD"})
 _BODILESS = frozenset({204, 304})
 
 
@@ -60,6 +61,7 @@ class S3App:
         users: Iterable[User] = (),
         region: str = "us-east-1",
         no_auth: bool = False,
+        read_only: bool = False,
         domain: str | Iterable[str] = (),
         kms_key_ids: Iterable[str] | None = None,
         clock: Clock = SYSTEM_CLOCK,
@@ -69,10 +71,11 @@ class S3App:
         """Put S3 in front of a store; without one, a MemoryBackend.
 
         access_key_id, secret_access_key: the pair of one user, "test" and "test" where nobody is given. users: others,
-        each of them a different owner. no_auth: whoever can connect may do everything. domain: the domains whose sub-domains are buckets
-        (`bucket.s3.example.com` for "s3.example.com"), besides localhost. kms_key_ids: the keys that
-        `aws:kms` may name, None for any. clock: what signatures are measured by. journal: where requests are recorded.
-        control: whoever is on this machine may set faults and read the journal at `/-/faults` and `/-/journal`.
+        each of them a different owner. no_auth: whoever can connect may do everything. read_only: nobody may change
+        anything. domain: the domains whose sub-domains are buckets (`bucket.s3.example.com` for "s3.example.com"),
+        besides localhost. kms_key_ids: the keys that `aws:kms` may name, None for any. clock: what signatures are
+        measured by. journal: where requests are recorded. control: whoever is on this machine may set faults and read
+        the journal at `/-/faults` and `/-/journal`.
         """
         everybody = _users(access_key_id, secret_access_key, users)
         if not isinstance(region, str) or not region or "/" in region or not region.isascii():
@@ -85,6 +88,7 @@ class S3App:
         self._store = Store(self.backend, clock, region, everybody, keys)
         self._clock = clock
         self._is_open = no_auth
+        self._reads_only = read_only
         self._auth = Authenticator(everybody, region=region, clock=clock, no_auth=no_auth, domains=self._domains)
         self._date = (-1, "")
         if journal is not None or control:
@@ -195,6 +199,8 @@ class S3App:
             return preflight(request, self.backend, target.bucket)
         parameters = parse_query(request.query)
         grant = self._auth.authenticate(request, parameters)
+        if self._reads_only and request.method not in _READS:
+            raise AccessDenied("This server is read-only.")
         route = route_of(request.method, target.scope, parameters, request.headers)
         handler = find_handler(route)
         # Of a name that is repeated, the first value counts.

@@ -373,6 +373,23 @@ def test_durability_reaches_the_store(start: Start, tmp_path: Path) -> None:
     stopped(process, signal.SIGTERM)
 
 
+def test_a_read_only_server(start: Start, tmp_path: Path) -> None:
+    """With --read-only what was stored before is read, and nothing is stored."""
+    store = ("serve", "--listen", "127.0.0.1:0", "--no-auth", "--path", str(tmp_path / "store"))
+    process = start(*store)
+    with S3Session(bucket="b-1", endpoint_url=endpoint_of(process), anonymous=True) as session:
+        session.create_bucket()
+        session.put_object("key", b"kept")
+    stopped(process, signal.SIGTERM)
+    process = start(*store, "--read-only")
+    with S3Session(bucket="b-1", endpoint_url=endpoint_of(process), anonymous=True) as session:
+        with pytest.raises(AccessDenied, match="read-only"):
+            session.put_object("key", b"other")
+        assert ["key"] == [row.key for row in session.list_objects()]
+        assert b"kept" == session.get_object("key").data
+    stopped(process, signal.SIGTERM)
+
+
 def test_only_the_named_kms_keys_exist(start: Start) -> None:
     """--kms-key-id, given twice, names two keys; a third one is refused."""
     process = start("serve", "--listen", "127.0.0.1:0", "--no-auth", "--kms-key-id", "a", "--kms-key-id", "b")

@@ -15,6 +15,7 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]
 from s3func.message import Request, Response
 from s3func.server import S3App
 from s3func.server.backend import ObjectAttributes
+from s3func.server.routing import ROUTES
 from s3func.wire.encoding import amz_date
 from tests.faults.clock import FakeClock
 from tests.server.forge import KEY_ID, REGION, SECRET, Caller, code, presign, read, sign
@@ -112,6 +113,25 @@ def test_a_url_ends_with_its_last_second() -> None:
     for step, status in ((0, 200), (60, 200), (1, 403)):
         clock.step(step)
         assert status == get(app, query).status
+
+
+def test_a_read_only_server_changes_nothing(caller: Caller) -> None:
+    """Every operation that is no GET and no HEAD is AccessDenied, also without authentication; reading goes on."""
+    caller.put("key", BODY)
+    for keys in ({"access_key_id": KEY_ID, "secret_access_key": SECRET}, {"no_auth": True}):
+        options: dict[str, Any] = {"read_only": True, **keys}
+        reader = Caller(S3App(caller.app.backend, **options))
+        for method, scope, names in ROUTES:
+            path = {"service": "/", "bucket": "/bkt", "object": "/bkt/key"}[scope]
+            query = "&".join(f"{name}=1" for name in names.split("+") if name and not name.startswith("x-"))
+            answer = reader(method, path, query)
+            if method in {"GET", "HEAD"}:
+                assert 403 != answer.status
+            else:
+                assert (403, "AccessDenied") == code(answer)
+        assert BODY == read(reader("GET", "/bkt/key"))
+        assert BODY == read(get(reader.app, presign("GET", "/bkt/key")))
+        assert (403, "AccessDenied") == code(send(reader.app, {"host": "localhost"}, query=presign("PUT", "/bkt/key")))
 
 
 CHANGES: dict[str, dict[str, Any]] = {
