@@ -81,12 +81,16 @@ class BucketVerbs(B2Base):
 
     def list_buckets(self) -> list[BucketEntry]:
         """All buckets that the key may know of; B2 does not tell when they were made."""
-        allowed = self._grant().authorization.buckets
+        authorization = self._grant().authorization
+        allowed = authorization.buckets
         if allowed is None:
             rows = self._buckets({}, None)
+        elif "listBuckets" not in authorization.capabilities:
+            # The names that came with the token are all that such a key can know.
+            return sorted((BucketEntry(one.name) for one in allowed if one.name), key=lambda entry: entry.name)
         else:
             # A key that is restricted has to say which bucket it asks for.
-            rows = [row for bucket in allowed for row in self._buckets({"bucketId": bucket.id}, bucket.name)]
+            rows = [row for one in allowed for row in self._buckets({"bucketId": one.id}, one.name)]
         known = self._known_account().bucket_ids
         known.update((row.name, row.id) for row in rows)
         return sorted((BucketEntry(row.name) for row in rows), key=lambda entry: entry.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s3func.b2 import operations
-from s3func.b2.config import SMALL_FILE_MAX, check_key, check_version_id
+from s3func.b2.config import SMALL_FILE_MAX, check_bucket, check_key, check_version_id
 from s3func.b2.headers import (
     LARGE_FILE_SHA1,
     CustomerKey,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3func.b2.results import FileCopied, FileHead
+    from s3func.results import HeadResult
     from s3func.wire.b2json import StoredFile
 
 
@@ -100,6 +101,33 @@ class CopyVerbs(LargeUploads):
                 if error.code != "source_too_large":
                     raise
         return self._copy_large(file_id, target, dest_key, described, fields, replaces=replaces)
+
+    def _check_copy(
+        self,
+        source_key: str,
+        dest_key: str,
+        source_version_id: str | None,
+        source_bucket: str | None,
+        dest_bucket: str | None,
+    ) -> None:
+        """What move() has to be sure of before it sends anything."""
+        check_key(source_key, "source_key")
+        check_key(dest_key, "dest_key")
+        if source_version_id is not None:
+            check_version_id(source_version_id, "source_version_id")
+        for name, bucket in (("source_bucket", source_bucket), ("dest_bucket", dest_bucket)):
+            if bucket is not None:
+                check_bucket(bucket, name)
+
+    def _head_source(
+        self, source_key: str, source_version_id: str | None, source_bucket: str | None, options: Mapping[str, Any]
+    ) -> HeadResult:
+        """What is to be copied, also where it is encrypted with a key of the caller's own."""
+        customer_key = options.get("source_customer_key")
+        # This class has the copies, and another one of the same session the heads.
+        head: Any = self.head_object
+        result: HeadResult = head(source_key, source_version_id, customer_key=customer_key, bucket=source_bucket)
+        return result
 
     def _found(
         self, bucket: str, key: str, version_id: str | None, if_match: str | None, customer_key: CustomerKey | None

@@ -242,7 +242,7 @@ class PieceWriter:
             if put.multipart is False:
                 raise ValueError(f"body has more than {len(buffer)} bytes of unknown length, and multipart is False")
             file_id = self._engine.start_large_file(put.bucket, put.key, put.stored)
-            self._crew = Crew(max(1, min(put.config.concurrency, _STREAM_MEMORY_MAX // max(1, len(buffer)))))
+            self._crew = Crew(put.config.concurrency)
             self._sender = sender = PartSender(
                 self._engine,
                 file_id,
@@ -252,6 +252,8 @@ class PieceWriter:
                 config=put.config,
                 progress=self._progress,
             )
+        # The parts grow, and what they take of the memory must not.
+        self._crew.limit.lower(_STREAM_MEMORY_MAX // max(1, len(buffer)))
         self._crew.submit(_sending(sender, self._number, buffer))
         self._number += 1
 

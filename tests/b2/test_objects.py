@@ -545,3 +545,29 @@ def test_verbs_that_follow_from_others(tmp_path: Any) -> None:
     with session.open("key", "rb") as file:
         file.seek(3)
         assert b"tent" == file.read()
+
+
+def test_moving() -> None:
+    """A moved object is under its new key and hidden under the old one; a named version is deleted for good."""
+    fake = service()
+    session = session_on(fake)
+    stored = session.put_object("key", b"content", {"a": "b"})
+    session.move("key", "moved")
+    assert (b"content", {"a": "b"}) == (session.get_object("moved").data, session.get_object("moved").user_metadata)
+    assert not session.exists("key")
+    assert b"content" == session.get_object("key", stored.version_id).data
+    session.move("key", "again", stored.version_id)
+    assert ["hide"] == [row["action"] for row in fake.files if row["fileName"] == "key"]
+    with pytest.raises(ValueError, match="dest_key"):
+        session.move("again", "a\nb")
+    assert session.exists("again")
+
+
+def test_buckets_of_a_key_that_may_not_list_them() -> None:
+    """A restricted key without listBuckets knows the names that came with its token."""
+    fake = service()
+    made = session_on(fake).create_app_key(["readFiles"], "reader", buckets=[BUCKET])
+    session = B2Session(made.application_key_id, made.application_key, transport=fake)
+    before = len(fake.calls("b2_list_buckets"))
+    assert [BUCKET] == [entry.name for entry in session.list_buckets()]
+    assert before == len(fake.calls("b2_list_buckets"))
