@@ -47,18 +47,19 @@ def _multipart_etag(parts: list[CompletedPart]) -> str | None:
     return f"{digest.digest().hex()}-{len(parts)}"
 
 
-def _chosen_type(checksum_type: str | None, checksum: str) -> str | None:
+def _chosen_type(checksum_type: str | None, checksum: str) -> str:
     """What the store is to keep of the whole object: the caller's choice if it is one, else the best that there is."""
+    from s3func.s3.multipart_operations import CHECKSUM_TYPES
     from s3func.s3.multipart_upload import CRCS, algorithm_of
 
-    if checksum == "off":
-        # Given all the same, it is refused where the request is built.
-        return checksum_type
     is_crc = algorithm_of(checksum) in CRCS
     if checksum_type is None:
         return "FULL_OBJECT" if is_crc else "COMPOSITE"
-    if (checksum_type == "FULL_OBJECT" and not is_crc) or (checksum_type == "COMPOSITE" and checksum == "crc64nvme"):
-        raise ValueError(f"checksum_type {checksum_type} does not exist for {checksum}")
+    if checksum_type not in CHECKSUM_TYPES:
+        raise ValueError(f"checksum_type must be one of {CHECKSUM_TYPES}, not {checksum_type!r}")
+    is_possible = checksum != "crc64nvme" if checksum_type == "COMPOSITE" else is_crc
+    if checksum == "off" or not is_possible:
+        raise ValueError(f"checksum_type {checksum_type} does not exist for checksum {checksum!r}")
     return checksum_type
 
 
@@ -168,30 +169,43 @@ class MultipartVerbs(S3Base):
     def _begin_upload(
         self, key: str, fields: dict[str, str], checksum: str | None, checksum_type: str | None, bucket: str | None
     ) -> MultipartUpload:
-        from s3func.s3 import multipart_operations
         from s3func.s3.multipart_upload import MultipartUpload, algorithm_of
+        from s3func.s3.upload_parts import PartsUpload, Put
+        from s3func.transport.parallel import Crew
+        from s3func.transport.transfer import ProgressCount
 
         authorizer = self._at(bucket)
         if any(name.startswith("x-amz-checksum-") for name in fields):
             raise ValueError("headers must not set the checksum of an upload: checksum and checksum_type do")
         chosen = self._chosen_checksum(checksum)
-        repeated = multipart_operations.repeated_headers(fields)
-        request = multipart_operations.create_multipart_upload(
-            authorizer.place,
-            key,
-            fields,
-            checksum_algorithm=None if chosen == "off" else algorithm_of(chosen),
-            checksum_type=_chosen_type(checksum_type, chosen),
-            is_default=chosen == "auto" and checksum_type is None,
+        begun = PartsUpload(
+            Put(
+                client=self._client,
+                clock=self._clock,
+                skew=self._skew,
+                authorizer=authorizer,
+                key=key,
+                path=check_key(key),
+                fields=fields,
+                # Together with a type that was asked for, the default algorithm was asked for as well.
+                checksum=chosen if checksum_type is None else algorithm_of(chosen),
+                if_match=None,
+                if_none_match=None,
+                transfer=self._transfer,
+                multipart=True,
+                progress=ProgressCount(None, None),
+                watched=False,
+                deadline=None,
+            ),
+            Crew(1),
         )
-        begun = self._client.send(request, authorizer, multipart_operations.parse_create_multipart_upload)
-        if checksum is None:
-            # The store may just have refused the default.
-            chosen = self._checksum
-        confirmed = begun.checksum_type == "FULL_OBJECT" and begun.checksum_algorithm == algorithm_of(chosen)
+        begun.kind = _chosen_type(checksum_type, chosen)
+        begun.begin()
+        # The store may just have refused the default.
+        used = chosen if begun.algorithm else "off"
 
         def send_part(number: int, body: BodySource) -> SentPart:
-            return self._send_part(key, begun.upload_id, number, body, chosen, repeated, bucket)
+            return self._send_part(key, begun.upload_id, number, body, used, begun.put.repeated, bucket)
 
         return MultipartUpload(
             self,
@@ -199,9 +213,10 @@ class MultipartVerbs(S3Base):
             key,
             begun.upload_id,
             send_part,
-            algorithm=algorithm_of(chosen),
-            is_confirmed=confirmed,
-            headers=repeated,
+            begun.leave,
+            algorithm=algorithm_of(used),
+            is_confirmed=begun.is_confirmed and begun.kind == "FULL_OBJECT",
+            headers=begun.put.repeated,
         )
 
     def upload_part(

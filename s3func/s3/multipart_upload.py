@@ -51,12 +51,13 @@ class MultipartUpload:
         key: str,
         upload_id: str,
         send_part: Callable[[int, BodySource], SentPart],
+        leave: Callable[[], None],
         *,
         algorithm: str,
         is_confirmed: bool,
         headers: Mapping[str, str],
     ) -> None:
-        """algorithm: of every part's checksum. is_confirmed: the store has said that it keeps one of the whole object.
+        """leave: called when there is nothing more to be done. algorithm: of every part's checksum. is_confirmed: the store has said that it keeps one of the whole object.
 
         headers: those that every request about the upload repeats.
         """
@@ -65,6 +66,7 @@ class MultipartUpload:
         self.upload_id = upload_id
         self._session = session
         self._send_part = send_part
+        self._leave = leave
         self._algorithm = algorithm
         self._is_confirmed = is_confirmed
         self._headers = dict(headers)
@@ -172,6 +174,7 @@ class MultipartUpload:
             completed = True
         finally:
             self._end = "completed" if completed else ""
+        self._leave()
         return result
 
     def abort(self) -> None:
@@ -186,6 +189,7 @@ class MultipartUpload:
             self._end = "being aborted"
         self._abort()
         self._end = "aborted"
+        self._leave()
 
     def _abort(self) -> None:
         try:

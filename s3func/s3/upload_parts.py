@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from hashlib import md5
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from s3func.errors import ChecksumMismatch, Conflict, NoSuchUpload, S3FuncError, ServiceError
 from s3func.results import PutResult
 from s3func.s3 import multipart_operations, operations
 from s3func.s3.multipart_listings import PartListing, UploadListing, fetch_uploads
 from s3func.s3.payload import DefaultChecksum, describe
-from s3func.transport.body import BufferBody
 from s3func.transport.client import Client
 from s3func.transport.parallel import Crew, CrewClock, PacedAuthorizer
 from s3func.transport.transfer import ProgressCount, TransferConfig, WatchedBody
@@ -27,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from s3func.clock import Clock
-    from s3func.message import Request, Response
+    from s3func.message import Request, Response, UploadBody
     from s3func.s3.auth import SigV4Authorizer, Skew
     from s3func.s3.multipart_operations import BegunUpload
+    from s3func.transport.body import Body
     from s3func.wire.s3xml_multipart import CompletedPart, PartsPage, UploadEntry, UploadsPage
 
 CONFLICT = "ConditionalRequestConflict"
@@ -167,7 +167,7 @@ class PartsUpload:
         self.upload_id = ""
         self.algorithm = {"auto": "crc32", "off": ""}.get(put.checksum, put.checksum)
         self.kind = "FULL_OBJECT" if self.algorithm in _CRCS else "COMPOSITE"
-        self._confirmed = False
+        self.is_confirmed = False
         """Whether the store has said that it will keep a checksum of this kind."""
         self._parts: dict[int, CompletedPart] = {}
         self._digests: dict[int, tuple[bytes, int]] = {}
@@ -211,14 +211,14 @@ class PartsUpload:
         if not asked:
             # The store refuses the checksum, and was asked without.
             self.algorithm = ""
-        self._confirmed = bool(self.algorithm) and begun.checksum_type == self.kind
+        self.is_confirmed = bool(self.algorithm) and begun.checksum_type == self.kind
 
     def resume(self, upload_id: str, algorithm: str, kind: str) -> None:
         """Take over an upload that was begun earlier, with the checksum that it was begun with."""
         self.upload_id = upload_id
         self.algorithm = algorithm
         self.kind = kind
-        self._confirmed = bool(algorithm) and bool(kind)
+        self.is_confirmed = bool(algorithm) and bool(kind)
         self._began = self.put.store_time
         _under_way.add(upload_id)
 
@@ -231,46 +231,54 @@ class PartsUpload:
         """The checksum of a part, to be fed with its bytes."""
         return checksum.hasher(self.algorithm) if self.algorithm else None
 
-    def send(self, number: int, view: memoryview, hasher: checksum.Hasher | None) -> None:
-        """Send one part, whose bytes the hasher has seen; they stay as they are until this returns."""
-        body = WatchedBody(
-            BufferBody(view),
+    def send(self, number: int, body: UploadBody, digest: bytes, on_sent: Callable[[], None] | None = None) -> None:
+        """Send one part, whose checksum is known (b"" without one).
+
+        on_sent: called whenever all of its bytes are with the kernel; what it does to the body's memory, the body has
+        to know when it is asked for its blocks again.
+        """
+        watched = WatchedBody(
+            body,
             count=self.put.progress,
             bandwidth=self.put.transfer.bandwidth,
             check=self.crew.check,
             sleep=self.crew.wait,
+            on_sent=on_sent,
         )
-        digest = b"" if hasher is None else hasher.digest()
+        request = self._part_request(number, body, watched, digest)
+        authorizer = PacedAuthorizer(self.put.authorizer, self.crew)
         try:
-            part = self._send(number, view, body, digest)
+            part = self._client.send(request, authorizer, multipart_operations.parse_upload_part)
         except (ServiceError, ChecksumMismatch) as error:
             if isinstance(error, ServiceError) and error.code not in _DAMAGED:
                 raise
-            # Damaged on its way: the buffer still has the bytes whose checksum was taken.
-            part = self._send(number, view, body, digest)
-        body.finish()
+            # Damaged on its way: the bytes whose checksum was taken are sent once more.
+            part = self._client.send(request, authorizer, multipart_operations.parse_upload_part)
+        watched.finish()
         self._parts[number] = part
-        self._digests[number] = (digest, len(view))
+        self._digests[number] = (digest, body.length)
 
-    def _send(self, number: int, view: memoryview, body: WatchedBody, digest: bytes) -> CompletedPart:
+    def _part_request(self, number: int, body: UploadBody, watched: WatchedBody, digest: bytes) -> Request:
         put = self.put
         place = put.authorizer.place
         fields = put.repeated
-        if digest:
+        if digest and self.algorithm:
             value = checksum.encode(digest)
             fields[f"x-amz-checksum-{self.algorithm}"] = DefaultChecksum(value) if put.checksum == "auto" else value
-        payload_hash = describe(BufferBody(view), fields, "off", place.origin)
-        request = multipart_operations.upload_part(place, put.key, self.upload_id, number, body, payload_hash, fields)
+        # With "off" nothing is asked of the body but its blocks.
+        payload_hash = describe(cast("Body", body), fields, "off", place.origin)
+        request = multipart_operations.upload_part(
+            place, put.key, self.upload_id, number, watched, payload_hash, fields
+        )
         request.deadline = put.deadline
-        authorizer = PacedAuthorizer(put.authorizer, self.crew)
-        return self._client.send(request, authorizer, multipart_operations.parse_upload_part)
+        return request
 
     def complete(self) -> PutResult:
         """Publish the object; all parts have been sent."""
         put = self.put
         numbers = sorted(self._parts)
         whole = self._whole_checksum(numbers)
-        is_sent = bool(whole) and self._confirmed and self.kind == "FULL_OBJECT"
+        is_sent = bool(whole) and self.is_confirmed and self.kind == "FULL_OBJECT"
         request = multipart_operations.complete_multipart_upload(
             put.authorizer.place,
             put.key,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import time
 from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
@@ -26,6 +28,7 @@ from s3func.errors import (
     NotImplementedByStore,
     PreconditionFailed,
     ProtocolError,
+    S3FuncError,
     ServerError,
 )
 from s3func.message import Request, Response
@@ -281,6 +284,53 @@ def test_an_abort_may_be_tried_again() -> None:
         upload.complete()
     upload.abort()
     assert ["create", "part", "abort", "abort"] == kinds(recorder)
+
+
+class Quick:
+    """The real time, in which waiting takes none."""
+
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)
+
+    def sleep(self, _seconds: float) -> None:
+        """Nobody waits."""
+
+
+@pytest.mark.parametrize("fault", ["answer lost", "request lost", "500", "error in 200", "403"])
+def test_a_fault_at_every_request(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    """Whichever request something happens to, the object is whole or it raises, and no upload is left in the store."""
+    monkeypatch.setattr(SMALL_PART, 0)
+    with embedded(clock=Quick()) as (session, recorder):
+        other = session.create_multipart_upload("key")
+        app = recorder.answer
+        for number in range(1, 7):
+            session.delete_object("key")
+            count = itertools.count(1)
+
+            def faulty(request: Request, number: int = number, count: Iterator[int] = count) -> Response:
+                if next(count) != number:
+                    return app(request)
+                if fault == "request lost":
+                    raise ConnectionLost("before it was sent")
+                if fault in {"500", "403"}:
+                    return error(int(fault), "AccessDenied" if fault == "403" else "InternalError")
+                response = app(request)
+                if fault == "answer lost":
+                    raise lost()
+                return error(200, "InternalError") if response.body else response
+
+            recorder.answer = faulty
+            try:
+                with session.create_multipart_upload("key") as upload:
+                    for part in (1, 2, 3):
+                        upload.upload_part(part, b"%d," % part)
+            except S3FuncError:
+                assert fault == "403"
+            recorder.answer = app
+            assert [other.upload_id] == [row.upload_id for row in session.list_multipart_uploads()], number
+            assert (fault != "403" or number == 6) == session.exists("key"), number
+            if session.exists("key"):
+                assert b"1,2,3," == session.get_object("key").data
 
 
 def test_a_swallowed_failure_of_an_abort_completes_nothing() -> None:
