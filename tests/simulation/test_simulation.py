@@ -36,7 +36,6 @@ def without_choosing(listed: tickets.Tickets, own_id: str, mode: str, number: in
 REAL_BLOCKERS = tickets.blockers
 CONTROLS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "who is choosing is waited for": (tickets, "blockers", without_choosing),
-    "a late renewal is none": (tickets, "renewed", lambda deadline, sent, answered, ttl: answered + ttl),
     "the living are left alone": (
         tickets,
         "is_expired",
@@ -56,5 +55,5 @@ def test_every_rule_is_needed(rule: str, monkeypatch: pytest.MonkeyPatch) -> Non
     """Without the rule, some world goes wrong."""
     owner, name, replacement = CONTROLS[rule]
     monkeypatch.setattr(owner, name, replacement)
-    wrong, _ = run(range(200))
+    wrong, _ = run(range(2000), only_first=True)
     assert wrong

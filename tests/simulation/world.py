@@ -212,7 +212,7 @@ class Process:
                 return
             value = world.read(token)
             yield Pause(rng.expovariate(1))
-            if world.looks_before_it_writes and not self.is_valid:
+            if not self.is_valid:
                 world.lost += 1
                 return
             if rng.random() < 0.06:
@@ -226,10 +226,9 @@ class Process:
 class World:
     """A few processes, one lock, one resource, and what must always hold."""
 
-    def __init__(self, seed: int, *, looks_before_it_writes: bool = True) -> None:
+    def __init__(self, seed: int) -> None:
         rng = random.Random(seed * 7 + 1)
         self.simulation = simulation = Simulation(random.Random(seed))
-        self.looks_before_it_writes = looks_before_it_writes
         self.wrong = ""
         self.sections = self.lost = self.rejected = self.stale = 0
         self.counter = 0
@@ -322,12 +321,14 @@ class World:
         self.counter = value + 1
 
 
-def run(seeds: range, **settings: Any) -> tuple[list[tuple[int, str]], Totals]:
-    """Many worlds: which went wrong, and what happened in all of them."""
+def run(seeds: range, *, only_first: bool = False) -> tuple[list[tuple[int, str]], Totals]:
+    """Many worlds: which went wrong, and what happened in all of them. only_first: no further than the first such."""
     wrong, totals = [], []
     for seed in seeds:
-        world = World(seed, **settings)
+        world = World(seed)
         totals.append(world.run())
         if world.wrong:
             wrong.append((seed, world.wrong))
+            if only_first:
+                break
     return wrong, Totals(*(sum(column) for column in zip(*totals, strict=True)))
