@@ -23,6 +23,8 @@ _NAME_BYTES = 255
 """The longest name that file systems take."""
 _PREFLIGHT_BYTES = 16 * 1024 * 1024
 """From this size on the disk is asked for its room before anything is moved."""
+_NAMELESS_BYTES = 1024 * 1024
+"""From this size on a hidden file has no name: a smaller one is there for less time than that takes."""
 _OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -69,13 +71,38 @@ def beside(path: str, ending: str, unique: str = "") -> str:
 def create(path: str, mode: int | None = None) -> int:
     """A descriptor of a new file, with the permissions that any new file gets, or with those of `mode`."""
     descriptor = os.open(path, _OPEN | os.O_CREAT | os.O_EXCL, 0o666 if mode is None else 0o600)
+    _set_mode(descriptor, mode)
+    return descriptor
+
+
+def create_nameless(folder: str, mode: int | None = None) -> int | None:
+    """The same for a file in no folder, of which a killed process leaves nothing; None where there are no such files."""
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
+    except OSError:
+        return None
+    if not os.path.exists(_named_by(descriptor)):
+        # Without /proc it could not be given a name in the end.
+        os.close(descriptor)
+        return None
+    _set_mode(descriptor, mode)
+    return descriptor
+
+
+def _named_by(descriptor: int) -> str:
+    return f"/proc/self/fd/{descriptor}"
+
+
+def _set_mode(descriptor: int, mode: int | None) -> None:
+    """Give a file the permissions of another one; we ourselves can read and write it until it is done."""
     if mode is not None and hasattr(os, "fchmod"):
         try:
             os.fchmod(descriptor, mode | 0o600)
         except OSError:
             # A file system without permissions.
             pass
-    return descriptor
 
 
 def open_existing(path: str) -> int:
@@ -173,10 +200,18 @@ class PathTarget:
         self._mode = self._present_mode()
 
     def begin(self, size: int | None) -> None:
-        """Make the hidden file, anew each time."""
+        """Make the hidden file, anew each time; a large one has no name at all where the system can do that."""
         self.discard()
-        path = beside(self.path, "s3func", secrets.token_hex(8))
+        if size is None or size >= _NAMELESS_BYTES:
+            descriptor = create_nameless(os.path.dirname(self.path), self._mode)
+            if descriptor is not None:
+                self.adopt("", descriptor, size)
+                return
+        path = self._hidden()
         self.adopt(path, create(path, self._mode), size)
+
+    def _hidden(self) -> str:
+        return beside(self.path, "s3func", secrets.token_hex(8))
 
     def can_begin_again(self) -> bool:
         """The hidden file is thrown away."""
@@ -214,6 +249,11 @@ class PathTarget:
                 pass
         if fsync:
             os.fsync(file.descriptor)
+        if not self.temporary:
+            path = self._hidden()
+            # The directory counts for nothing beside an absolute path, but only so does Python follow the link there.
+            os.link(_named_by(file.descriptor), path, src_dir_fd=file.descriptor, follow_symlinks=True)
+            self.temporary = path
         # Closing is where a file system of the network may say that it could not keep the bytes.
         self._close()
         os.replace(self.temporary, self.path)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import zlib
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
@@ -16,6 +17,7 @@ import pytest
 
 from s3func.download.engine import gaps
 from s3func.download.journal import parse_journal
+from s3func.download.target import create_nameless
 from s3func.errors import ConnectionLost, S3FuncError, TimedOut
 from s3func.testing import server
 from s3func.transport.timeouts import Timeouts
@@ -205,23 +207,15 @@ CHILD = textwrap.dedent(
 )
 
 
-def killed(url: str, path: Path, wait_for: int, *, resume: bool) -> None:
-    """Download in another process, and kill it when so many bytes are noted (or, without a journal, written)."""
+def killed(url: str, path: Path, is_time: Callable[[], bool], *, resume: bool) -> None:
+    """Download in another process, and kill it when it is time."""
     command = [sys.executable, "-c", CHILD, url, str(path), "resume" if resume else "plain"]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as child:
         try:
-            assert eventually(lambda: child.poll() is not None or has_come(path, wait_for, resume=resume))
+            assert eventually(lambda: child.poll() is not None or is_time())
         finally:
             child.send_signal(signal.SIGKILL)
     assert -signal.SIGKILL == child.returncode
-
-
-def has_come(path: Path, count: int, *, resume: bool) -> bool:
-    if resume:
-        return noted(path) >= count
-    return any(
-        other.stat().st_blocks * 512 >= count for other in path.parent.iterdir() if other.name.endswith(".s3func")
-    )
 
 
 def noted(path: Path) -> int:
@@ -239,7 +233,7 @@ def test_kill_and_resume(tmp_path: Path) -> None:
         session = s3.session("bucket")
         session.put_object("key", DATA)
         for part in (1, 3, 4):
-            killed(s3.endpoint_url, path, part * 200 * KIB, resume=True)
+            killed(s3.endpoint_url, path, lambda part=part: noted(path) >= part * 200 * KIB, resume=True)  # type: ignore[misc]
             assert b"before" == path.read_bytes()
             assert [JOURNAL, ".file.s3func-part", "file"] == names(tmp_path)
         missing = gaps(parse_journal((tmp_path / JOURNAL).read_bytes())[1], SIZE)
@@ -263,13 +257,17 @@ def test_kill_and_resume(tmp_path: Path) -> None:
 
 
 def test_kill_without_resume(tmp_path: Path) -> None:
-    """A download that is killed leaves the old file as it was, and the next one does not mind what else is left."""
+    """A download that is killed leaves the old file and, where files can be without a name, nothing else."""
     path = tmp_path / "file"
     path.write_bytes(b"before")
     with server(access_key_id="id", secret_access_key="secret") as s3:
         session = s3.session("bucket")
         session.put_object("key", DATA)
-        killed(s3.endpoint_url, path, 100 * KIB, resume=False)
+        killed(s3.endpoint_url, path, lambda: len(s3.journal.entries("GetObject")) >= 3, resume=False)
         assert b"before" == path.read_bytes()
+        nameless = create_nameless(str(tmp_path))
+        if nameless is not None:
+            os.close(nameless)
+            assert ["file"] == names(tmp_path)
         session.download_file("key", path, transfer=PARTS)
     assert DATA == path.read_bytes()

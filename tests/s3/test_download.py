@@ -40,6 +40,13 @@ DATA = bytes(range(256)) * 40 + b"the end"
 SMALL_PARTS = TransferConfig(multipart_threshold=PART, part_size=PART, concurrency=4)
 
 
+@pytest.fixture(autouse=True, params=["named", "nameless"])
+def kind_of_hidden_file(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Until they are done, files have a hidden name, or where the system can do that none at all."""
+    monkeypatch.setattr(target, "_NAMELESS_BYTES", 0 if request.param == "nameless" else 1 << 60)
+    return str(request.param)
+
+
 def left_in(folder: Path) -> list[str]:
     """Every name in a folder."""
     return sorted(os.listdir(folder))
@@ -736,14 +743,37 @@ def test_the_order_of_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert ["file"] == calls
 
 
-@pytest.mark.parametrize("call", ["fsync", "replace", "close"])
-def test_an_error_at_the_very_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+@pytest.mark.parametrize("missing", ["O_TMPFILE", "the call", "/proc"])
+def test_a_system_without_nameless_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """Where a file cannot be without a name, or could not be given one, it has a hidden one."""
+    if missing == "O_TMPFILE":
+        monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    elif missing == "/proc":
+        monkeypatch.setattr(target, "_named_by", lambda descriptor: f"{tmp_path}/none/{descriptor}")
+    else:
+        monkeypatch.setattr(os, "O_TMPFILE", 1 << 30, raising=False)
+    seen: set[int] = set()
+    with OneObject(DATA).session() as session:
+        session.download_file(
+            "key", tmp_path / "file", transfer=SMALL_PARTS, progress=lambda *_: seen.add(len(left_in(tmp_path)))
+        )
+    assert {1} == seen
+    assert DATA == (tmp_path / "file").read_bytes()
+    assert ["file"] == left_in(tmp_path)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "close", "link"])
+def test_an_error_at_the_very_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_of_hidden_file: str, call: str
+) -> None:
     """A disk that fails when all bytes are there leaves the old file and nothing else."""
+    if call == "link" and kind_of_hidden_file == "named":
+        pytest.skip("a file that has a name is not given one")
     path = tmp_path / "file"
     path.write_bytes(b"before")
     real_close = os.close
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     def fail_to_close(descriptor: int) -> None:
