@@ -242,11 +242,11 @@ class Session(ABC):
         """Read an object into a file: one request for a small one, ranges on several connections for a large one.
 
         path: str, bytes or os.PathLike of a file in a folder that exists. At every moment it holds what it held before,
-        or all of the object, compared with the store's checksum; what was written until then lies beside it in a hidden
-        file, which is removed if anything goes wrong. An existing file's permissions stay; a symbolic link stays one, and
+        or all of the object, compared with the store's checksum; what was written until then has no name or a hidden one
+        beside it, and is gone if anything goes wrong. An existing file's permissions stay; a symbolic link stays one, and
         what it leads to is replaced. Or path is an open binary file, which is written from its position on.
-        resume: leave what has come for a later call with resume=True, if this one fails or is killed; that call checks it
-        and fetches the rest. fsync: outlast a power failure, too. transfer: ranges begin at its multipart_threshold.
+        resume: leave what has come (`.name.s3func-part` and its journal, beside path) for a later call with resume=True,
+        if this one fails or is killed; that call checks it and fetches the rest. fsync: outlast a power failure, too. transfer: ranges begin at its multipart_threshold.
         progress: called with the bytes done and in all. verify: None as the session does, False compares nothing.
         An object that is replaced meanwhile is begun again, three times, then ObjectChanged or PreconditionFailed.
         ChecksumMismatch, NoSuchKey, NotModified …; what the disk says (no room) is an OSError.
