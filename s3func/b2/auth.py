@@ -283,18 +283,20 @@ class _KeyAuthorizer(B2Authorizer):
 class PublicAuthorizer(B2Authorizer):
     """Nobody in particular, at a bucket that everybody may read."""
 
-    __slots__ = ("_download",)
+    __slots__ = ("_download", "_path")
 
     def __init__(self, download: Address, bucket: str | None, key: str | None, missing: type[NotFound]) -> None:
         super().__init__(bucket, key, missing)
         self._download = download
+        self._path: str | None = None
 
     def authorize(self, request: Request) -> None:
         """Only the address."""
+        if self._path is None:
+            self._path = request.path
+        request.path = self._download.path + self._path
         request.origin = self._download.origin
         request.headers["host"] = self._download.host
-        if self._download.path and not request.path.startswith(f"{self._download.path}/file/"):
-            request.path = self._download.path + request.path
 
 
 class AccountAuthorizer(B2Authorizer):

@@ -26,8 +26,8 @@ INFO_MAX_BYTES = 7000
 PROTECTED_INFO_MAX_BYTES = 2048
 ANY_TYPE = "b2/x-auto"
 """The content type by which B2 chooses one for the key's extension."""
-# What B2 sends as a header of its own when the file is downloaded.
-_DESCRIBED = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+DESCRIBED = ("cache-control", "content-disposition", "content-encoding", "content-language", "expires")
+"""What B2 sends as a header of its own when the file is downloaded, and keeps as b2-… in the file's info."""
 # The re module compiles and keeps these when they are first used.
 _INFO_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
 _SENDABLE = r"[\x20-\x7e]*"
@@ -172,7 +172,7 @@ def stored(
         raise NotSupported(f"B2 keeps the SHA-1 of a file, not {checksum!r}")
     described = (cache_control, content_disposition, content_encoding, content_language)
     info = _info(metadata)
-    for name, value in zip(_DESCRIBED, described, strict=False):
+    for name, value in zip(DESCRIBED, described, strict=False):
         if value is not None:
             info[f"b2-{name}"] = header_value(name.replace("-", "_"), value)
     if expires is not None:
@@ -210,6 +210,10 @@ def _info(metadata: Mapping[str, str] | None) -> dict[str, str]:
         if re.fullmatch(_INFO_NAME, name) is None:
             raise ValueError(f"metadata has a name that is no header name: {name!r}")
         lower = name.lower()
+        if lower.startswith("b2-"):
+            raise ValueError(f"metadata has {name!r}: names that begin with b2- are B2's own, and have keywords here")
+        if lower == LARGE_FILE_SHA1 and re.fullmatch("[0-9a-f]{40}", value) is None:
+            raise ValueError(f"metadata has {name!r} without a SHA-1: 40 hexadecimal digits")
         if lower in info:
             raise ValueError(f"metadata has {lower!r} twice: B2 keeps names in lower case")
         info[lower] = check_text("metadata", value)

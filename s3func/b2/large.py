@@ -92,6 +92,21 @@ class PartSender:
         self._progress = progress
         self._client = session.crew_client(crew)
         self._idle: deque[Upload] = deque()
+        self._buffers: deque[bytearray] = deque()
+
+    def take_buffer(self, size: int) -> bytearray:
+        """Memory for a part, that of an earlier one if there is some: a new buffer costs as much as hashing it."""
+        while True:
+            try:
+                buffer = self._buffers.pop()
+            except IndexError:
+                return bytearray(size)
+            if len(buffer) >= size:
+                return buffer
+
+    def give_back(self, buffer: bytearray) -> None:
+        """Nobody uses it any more."""
+        self._buffers.append(buffer)
 
     def send(self, number: int, view: memoryview, digest: str) -> None:
         """Send a part, whose SHA-1 is known; the bytes stay as they are until this returns."""

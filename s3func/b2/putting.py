@@ -311,9 +311,10 @@ def _reading(
 ) -> Callable[[], None]:
     def read_and_send() -> None:
         digest = sha1(usedforsecurity=False)
-        buffer = None if isinstance(source, BufferSource) else bytearray(length)
-        view = source.part(start, length, buffer, digest.update)
-        sender.send(number, view, digest.hexdigest())
+        buffer = None if isinstance(source, BufferSource) else sender.take_buffer(length)
+        sender.send(number, source.part(start, length, buffer, digest.update), digest.hexdigest())
+        if buffer is not None:
+            sender.give_back(buffer)
 
     return read_and_send
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import UTC, datetime
 
-from s3func.b2.headers import INFO, LARGE_FILE_SHA1, SHA1, decode_info
+from s3func.b2.headers import DESCRIBED, INFO, LARGE_FILE_SHA1, SHA1, decode_info
 from s3func.models import ObjectEntry
 from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, ObjectResult, PutResult
 from s3func.wire.b2json import UNVERIFIED, StoredFile
@@ -55,7 +55,7 @@ def headers_of(file: StoredFile) -> dict[str, str]:
     )
     headers.update((name, value) for name, value in facts if value is not None)
     for name, value in file.info.items():
-        if name.startswith("b2-"):
+        if name.startswith("b2-") and name[3:] in DESCRIBED:
             headers[name[3:]] = value
         else:
             headers[INFO + name] = encode_path(value)

@@ -405,3 +405,24 @@ def test_a_download_address_of_ones_own_is_used_for_downloads_alone() -> None:
     assert ("https://cdn.test", f"/file/{BUCKET}/key") in origins
     assert (API, "/b2api/v4/b2_list_file_names") in origins
     assert session.presigned_url("GET", "key").startswith("https://cdn.test/file/")
+
+
+@pytest.mark.parametrize("prefix", ["", "/file", "/cdn/v1"])
+@pytest.mark.parametrize("bucket", [BUCKET, "file", "cdn"])
+def test_a_public_address_with_a_path(prefix: str, bucket: str) -> None:
+    """A download address may have a path, which is put in front once, also when the request is sent again."""
+    fake = FakeB2()
+    fake.bucket(bucket, bucketType="allPublic")
+    fake.add(bucket, "file/key", b"content")
+    paths: list[str] = []
+
+    def transport(request: Request) -> Response:
+        paths.append(request.path)
+        request.path = request.path.removeprefix(prefix)
+        return fake(request)
+
+    fake.fault("GET name", refused(503, "service_unavailable"))
+    session = B2Session(bucket=bucket, download_url=f"https://f001.test{prefix}", transport=fake, clock=VirtualClock())
+    session._client.transport = transport  # type: ignore[assignment]  # a Transport as far as a call goes
+    assert b"content" == session.get_object("file/key").data
+    assert [f"{prefix}/file/{bucket}/file/key"] * 2 == paths

@@ -42,6 +42,8 @@ CALLS: list[tuple[str, Callable[[B2Session], Any]]] = [
     ("metadata", lambda s: s.put_object("key", b"", {"a": "x" * 7000})),
     ("metadata", lambda s: s.put_object("key", b"", {"a": "x" * 2048}, encryption="AES256")),
     ("metadata", lambda s: s.put_object("key", b"", {"a": "\ud800"})),
+    ("metadata", lambda s: s.put_object("key", b"", {"B2-Expires": "x"})),
+    ("metadata", lambda s: s.put_object("key", b"", {"large_file_sha1": "x"})),
     ("content_type", lambda s: s.put_object("key", b"", content_type="a\r\nb")),
     ("cache_control", lambda s: s.put_object("key", b"", cache_control="é")),
     ("expires", lambda s: s.put_object("key", b"", expires=NAIVE)),

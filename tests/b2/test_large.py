@@ -12,7 +12,15 @@ import pytest
 
 from s3func import B2Session, RetryPolicy
 from s3func.b2.large import growing_part_size, part_size
-from s3func.errors import AccessDenied, NoSuchUpload, NotSupported, S3FuncError, ServerError, SourceChanged
+from s3func.errors import (
+    AccessDenied,
+    ChecksumMismatch,
+    NoSuchUpload,
+    NotSupported,
+    S3FuncError,
+    ServerError,
+    SourceChanged,
+)
 from s3func.transport.transfer import TransferConfig
 from tests.b2.fake import FakeB2, Fault
 from tests.b2.rigs import BUCKET, refused, service, session_on
@@ -378,3 +386,15 @@ def test_the_bucket_of_a_large_file() -> None:
     large(fake).put_object("key", CONTENT, bucket="bucket-two")
     assert [] == list(large(fake).list_objects(bucket=BUCKET))
     assert ["key"] == [entry.key for entry in large(fake).list_objects(bucket="bucket-two")]
+
+
+def test_a_sha1_that_is_known_already() -> None:
+    """A caller who knows the SHA-1 of the whole says so in the metadata, and what is sent is read once."""
+    fake = small_parts()
+    session = large(fake)
+    session.put_object("key", CONTENT, {"large_file_sha1": "0" * 40})
+    with pytest.raises(ChecksumMismatch):
+        _ = session.get_object("key").data
+    session.put_object("key", CONTENT, {"large_file_sha1": SHA1, "a": "b"})
+    got = session.get_object("key")
+    assert (CONTENT, {"a": "b"}, SHA1) == (got.data, got.user_metadata, got.content_sha1)
