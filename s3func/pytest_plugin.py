@@ -5,7 +5,7 @@ Found by pytest itself, through the entry point `pytest11`, wherever s3func is i
 Rule 1: this file is loaded in every run of tests of everybody who has s3func: it imports nothing but pytest, and does
         nothing, before a fixture is asked for.
 Rule 2: there is one server per run of tests (per worker with pytest-xdist), and one bucket per test. Faults and the
-        journal belong to one test: they are cleared behind it.
+        journal belong to one test: they are cleared behind it, and the bucket's making is not in the journal.
 """
 
 from __future__ import annotations
@@ -46,18 +46,28 @@ def s3_server(pytestconfig: pytest.Config, s3_server_options: dict[str, Any]) ->
 @pytest.fixture
 def s3_bucket(request: pytest.FixtureRequest, s3_server: Server) -> Iterator[str]:
     """The name of an empty bucket that only this test has; it is removed behind the test, with all that is in it."""
+    from s3func.errors import NoSuchBucket
+    from s3func.s3 import S3Session
+
     words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     bucket = f"{words[:40].strip('-') or 'test'}-{next(_NUMBERS)}"
-    s3_server.session(bucket).close()
+    with S3Session(bucket=bucket, **s3_server.settings) as session:
+        session.create_bucket()
+    s3_server.journal.clear()
     yield bucket
-    s3_server.faults.clear()
-    s3_server.remove_bucket(bucket)
+    try:
+        s3_server.remove_bucket(bucket)
+    except NoSuchBucket:
+        # The test has removed it itself.
+        pass
 
 
 @pytest.fixture
 def s3_session(s3_server: Server, s3_bucket: str) -> Iterator[S3Session]:
     """An `S3Session` on the bucket of this test."""
-    with s3_server.session(s3_bucket, create=False) as session:
+    from s3func.s3 import S3Session
+
+    with S3Session(bucket=s3_bucket, **s3_server.settings) as session:
         yield session
 
 

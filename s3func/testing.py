@@ -38,6 +38,16 @@ class Server:
         """What is to go wrong: nothing, until something is added."""
         return self.app.faults
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What an S3Session needs to reach it: `S3Session(bucket="b", **server.settings)`."""
+        return {
+            "access_key_id": self.access_key_id,
+            "secret_access_key": self.secret_access_key,
+            "endpoint_url": self.endpoint_url,
+            "region": self.region,
+        }
+
     def session(self, bucket: str | None = None, *, create: bool = True, **options: Any) -> S3Session:
         """An S3Session on this server, closed when the server stops.
 
@@ -46,13 +56,7 @@ class Server:
         from s3func.errors import BucketAlreadyExists
         from s3func.s3 import S3Session
 
-        settings = {
-            "access_key_id": self.access_key_id,
-            "secret_access_key": self.secret_access_key,
-            "endpoint_url": self.endpoint_url,
-            "region": self.region,
-        }
-        session = S3Session(bucket=bucket, **(settings | options))
+        session = S3Session(bucket=bucket, **(self.settings | options))
         self._sessions.append(session)
         if bucket is not None and create:
             try:

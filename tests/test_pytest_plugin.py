@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 import s3func.testing
+from s3func import S3Session
 from s3func.errors import NoSuchBucket
+from s3func.server import SessionBackend
 
 pytest_plugins = ["pytester"]
 
@@ -47,7 +49,7 @@ def test_session(s3_session, s3_server, s3_bucket, name):
     assert [] == list(s3_session.list_objects())
     s3_session.put_object("key", b"x")
     assert b"x" == s3_session.get_object("key").data
-    assert ["CreateBucket", "ListObjectsV2", "PutObject", "GetObject"] == s3_server.journal.operations()
+    assert ["ListObjectsV2", "PutObject", "GetObject"] == s3_server.journal.operations()
     assert [s3_bucket] == [bucket.name for bucket in s3_session.list_buckets()]
     assert 0 == len(s3_server.faults)
     s3_server.faults.add(status=503)
@@ -89,10 +91,13 @@ def test_plain(s3_session):
 
 def test_gone(s3_session):
     s3_session.delete_bucket()
-    s3_session.create_bucket()
+
+def test_fault_at_the_end(s3_session, s3_server):
+    s3_session.put_object("key", b"x")
+    s3_server.faults.add(reset="before")
 """
     )
-    tests.runpytest_subprocess().assert_outcomes(passed=3)
+    tests.runpytest_subprocess().assert_outcomes(passed=4)
 
 
 def test_a_test_that_fails_takes_nothing_with_it(tests: pytest.Pytester) -> None:
@@ -194,6 +199,18 @@ def test_pytest_finds_it() -> None:
     assert {"s3func": "s3func.pytest_plugin"} == declared
     installed = importlib.metadata.entry_points(group="pytest11", name="s3func")
     assert {"s3func.pytest_plugin"} == {point.value for point in installed}
+
+
+def test_remove_bucket_of_a_store_without_powers() -> None:
+    """A gateway's bucket is removed with the objects that the gateway can see."""
+    with s3func.testing.server() as behind:
+        gateway = SessionBackend(S3Session(**behind.settings))
+        with s3func.testing.server(gateway) as server:
+            session = server.session("bkt")
+            for number in range(3):
+                session.put_object(str(number), b"")
+            server.remove_bucket("bkt")
+        assert [] == behind.app.backend.list_buckets()
 
 
 def test_remove_bucket() -> None:

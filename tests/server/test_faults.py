@@ -25,6 +25,7 @@ from s3func.errors import (
     ChecksumMismatch,
     ConnectionLost,
     InvalidCredentials,
+    NoSuchBucket,
     NoSuchKey,
     ProtocolError,
     RequestTimeTooSkewed,
@@ -136,6 +137,23 @@ def test_a_wrong_checksum_is_noticed(rig: Rig) -> None:
     rig.faults.add("GetObject", answer="wrong_checksum")
     with pytest.raises(ChecksumMismatch):
         _ = rig.session.get_object("key").data
+
+
+def test_a_checksum_that_is_wrong_where_there_was_none(rig: Rig) -> None:
+    """An object that was stored without a checksum gets one in the answer, which is not its own."""
+    rig.session.request("PUT", "key", body=b"0123456789")
+    rig.faults.add("GetObject", answer="wrong_checksum")
+    with pytest.raises(ChecksumMismatch):
+        _ = rig.session.get_object("key").data
+
+
+def test_what_cannot_be_spoiled_stays(rig: Rig) -> None:
+    """A refusal is no page that could be cut, and an empty listing has no row to lose."""
+    rig.faults.add("ListObjectsV2", answer="cut_list", bucket="none")
+    with pytest.raises(NoSuchBucket):
+        list(rig.session.list_objects(bucket="none"))
+    rig.faults.add("ListObjectsV2", answer="short_list")
+    assert [] == list(rig.session.list_objects())
 
 
 @pytest.mark.parametrize("answer", ["cut_list", "unmarked_list", "short_list", "html", "error"])

@@ -19,7 +19,7 @@ from s3func.server import Journal, S3App
 from s3func.server.operations import OPERATIONS
 from s3func.server.routing import ROUTES
 from tests.faults.clock import START, FakeClock
-from tests.server.forge import KEY_ID, SECRET, Caller, presign, sign
+from tests.server.forge import KEY_ID, SECRET, Caller, Wire, presign, sign
 
 
 @pytest.fixture
@@ -168,6 +168,21 @@ def test_lengths_of_long_bodies() -> None:
                 assert 3 * BLOCK == len(result.read())
         put, get = server.journal.entries(key="key")
         assert (3 * BLOCK, 3 * BLOCK) == (put.bytes_in, get.bytes_out)
+
+
+def test_a_body_whose_length_nobody_said() -> None:
+    """Where neither side says how long a body is, the entry does not either."""
+    with s3func.testing.server(no_auth=True) as server, Wire(server.endpoint_url) as wire:
+        server.session("bkt")
+        headers = {"host": wire.host, "transfer-encoding": "chunked"}
+        wire.send("PUT", "/bkt/key", headers, b"3\r\nabc\r\n0\r\n\r\n")
+        assert 200 == wire.receive().status
+        wire.send("GET", "/bkt/key", {"host": wire.host})
+        assert b"abc" == wire.receive().body
+        put, get = server.journal.entries(key="key")
+    assert (None, 0) == (put.bytes_in, put.bytes_out)
+    assert (0, 3) == (get.bytes_in, get.bytes_out)
+    assert "<Journal of 3 entries>" == repr(server.journal)
 
 
 def test_an_app_keeps_none_unless_asked() -> None:
