@@ -79,16 +79,24 @@ class ObjectReopener:
         try:
             return self._send(request, failures + 1)
         except (PreconditionFailed, NotFound, InvalidRange) as error:
-            return self._from_older_version(request, error)
+            return self._otherwise(request, error)
 
-    def _from_older_version(self, request: Request, error: ServiceError) -> BodyStream:
+    def _otherwise(self, request: Request, error: ServiceError) -> BodyStream:
+        """Try what is left when the object seems to have changed."""
+        ways = []
+        # There are stores that do not understand If-Match with their own ETags. The ETag of the answer says as much.
+        del request.headers["if-match"]
+        if isinstance(error, PreconditionFailed) and not isinstance(error, ObjectChanged):
+            ways.append(request.query)
         # Not asked for in the first place: reading a version by its id is a right of its own, which few have.
         if self._version_id is not None and not request.query:
-            request.query = version_query(self._version_id)
+            ways.append(version_query(self._version_id))
+        for query in ways:
+            request.query = query
             try:
                 return self._send(request, 1)
             except ServiceError:
-                pass
+                continue
         changed = ObjectChanged(
             f"the object was replaced or deleted while it was read ({error.code})",
             request_id=error.request_id,
@@ -101,8 +109,29 @@ class ObjectReopener:
         raise changed from error
 
     def _send(self, request: Request, attempt: int) -> BodyStream:
-        body = self._client.send(request, self._authorizer, parse_part, attempt=attempt).body
+        body = self._client.send(request, self._authorizer, self._parse, attempt=attempt).body
         return io.BytesIO(body) if isinstance(body, bytes) else body
+
+    def _parse(self, request: Request, response: Response) -> Response:
+        """The answer, if it is the part that was asked for, to its last byte, and of the same object."""
+        try:
+            headers = response.headers
+            # Not every store heeds If-Match; where there is none, the ETag has to be there.
+            etag = headers.get("etag", "" if "if-match" not in request.headers else self._etag)
+            if etag.strip('"') != self._etag.strip('"'):
+                raise ObjectChanged("the object was replaced while it was read", headers=headers)
+            wanted = request.headers["range"]
+            check_part(wanted, response)
+            sent = re.fullmatch(r"bytes [0-9]+-([0-9]+)/.*", headers.get("content-range", ""))
+            if sent is None:
+                raise ProtocolError("the store sent a part and does not say which")
+            last = wanted.rpartition("-")[2]
+            if last and last != sent[1]:
+                raise ProtocolError(f"asked for {wanted}, the store sent {sent[0]}")
+        except S3FuncError:
+            response.close()
+            raise
+        return response
 
 
 def part_of(request: Request, etag: str, first: int, last: int | None) -> Request:
@@ -111,24 +140,3 @@ def part_of(request: Request, etag: str, first: int, last: int | None) -> Reques
     fields["range"] = f"bytes={first}-" if last is None else f"bytes={first}-{last}"
     fields["if-match"] = etag
     return Request("GET", request.origin, request.path, request.query, fields, deadline=request.deadline)
-
-
-def parse_part(request: Request, response: Response) -> Response:
-    """The answer, if it is the part that was asked for, to its last byte, and of the same object."""
-    try:
-        headers = response.headers
-        check_part(request.headers["range"], response)
-        sent = re.fullmatch(r"bytes [0-9]+-([0-9]+)/.*", headers.get("content-range", ""))
-        if sent is None:
-            raise ProtocolError("the store sent a part and does not say which")
-        last = request.headers["range"].rpartition("-")[2]
-        if last and last != sent[1]:
-            raise ProtocolError(f"asked for {request.headers['range']}, the store sent {sent[0]}")
-        etag = headers.get("etag")
-        if etag is not None and etag.strip('"') != request.headers["if-match"].strip('"'):
-            # A store that does not heed If-Match.
-            raise ObjectChanged("the object was replaced while it was read", headers=headers)
-    except S3FuncError:
-        response.close()
-        raise
-    return response

@@ -195,7 +195,7 @@ def test_verification_that_was_declined(serve: Serve, connect: Connect) -> None:
 def test_a_replaced_object(serve: Serve, connect: Connect, way: str) -> None:
     """When the object was replaced meanwhile, reading raises ObjectChanged, now and again, and gives none of the new."""
     store, other = Store(), Store(DATA[::-1], etag='"another"')
-    result = connect(serve(store.cut(300_000), other)).get_object("key")
+    result = connect(serve(store.cut(300_000), other, other)).get_object("key")
     with pytest.raises(ObjectChanged, match="replaced or deleted") as caught:
         drained(result, way)
     assert isinstance(caught.value, PreconditionFailed)
@@ -204,9 +204,10 @@ def test_a_replaced_object(serve: Serve, connect: Connect, way: str) -> None:
         drained(result, way)
 
 
-def test_a_replaced_object_of_a_store_that_knows_no_conditions(serve: Serve, connect: Connect) -> None:
-    """The ETag of the rest is compared, too: not every store heeds If-Match."""
-    store, other = Store(), Store(DATA[::-1], etag='"another"')
+@pytest.mark.parametrize("size", [300_001, 500_000, len(DATA), len(DATA) + 1])
+def test_a_replaced_object_of_a_store_that_knows_no_conditions(serve: Serve, connect: Connect, size: int) -> None:
+    """The ETag of the rest is compared, too, whatever there is of it: not every store heeds If-Match."""
+    store, other = Store(), Store((DATA + b"x")[:size], etag='"another"')
 
     def heedless(exchange: Exchange) -> None:
         del exchange.headers["if-match"]
@@ -214,6 +215,25 @@ def test_a_replaced_object_of_a_store_that_knows_no_conditions(serve: Serve, con
 
     with pytest.raises(ObjectChanged):
         connect(serve(store.cut(300_000), heedless)).get_object("key").read()
+
+
+def test_a_store_whose_conditions_never_hold(serve: Serve, connect: Connect) -> None:
+    """A store that refuses If-Match with its own ETag is asked without, and its answer believed for its ETag only."""
+    store = Store()
+
+    def refuses(exchange: Exchange) -> None:
+        if "if-match" in exchange.headers:
+            exchange.send(refusal(412, "PreconditionFailed"))
+        else:
+            store(exchange)
+
+    def says_nothing(exchange: Exchange) -> None:
+        store.headers["etag"] = None
+        store(exchange)
+
+    assert DATA == connect(serve(store.cut(300_000), refuses, refuses)).get_object("key").read()
+    with pytest.raises(ObjectChanged):
+        connect(serve(store.cut(300_000), refuses, says_nothing)).get_object("key").read()
 
 
 @pytest.mark.parametrize("step", [refusal(404, "NoSuchKey"), refusal(416, "InvalidRange")], ids=["deleted", "shorter"])
@@ -225,11 +245,13 @@ def test_a_vanished_object(serve: Serve, connect: Connect, step: Step) -> None:
 
 def test_an_older_version_is_read_on(serve: Serve, connect: Connect) -> None:
     """Where the bucket keeps versions, the one that was begun is read to its end although there is a newer one."""
-    store = Store(x_amz_version_id="v/1")
-    server = serve(store.cut(300_000), refusal(412, "PreconditionFailed"), store)
+    store, newer = Store(x_amz_version_id="v/1"), Store(DATA[::-1], etag='"another"')
+    server = serve(store.cut(300_000), newer, newer, store)
     assert DATA == connect(server).get_object("key").read()
-    assert ["/bucket/key", "/bucket/key", "/bucket/key?versionId=v%2F1"] == [each.target for each in server.requests]
-    server = serve(store.cut(300_000), refusal(412, "PreconditionFailed"), refusal(403, "AccessDenied"))
+    assert ["/bucket/key"] * 3 + ["/bucket/key?versionId=v%2F1"] == [each.target for each in server.requests]
+    server = serve(store.cut(300_000), refusal(404, "NoSuchKey"), store)
+    assert DATA == connect(server).get_object("key").read()
+    server = serve(store.cut(300_000), newer, newer, refusal(403, "AccessDenied"))
     with pytest.raises(ObjectChanged):
         connect(server).get_object("key").read()
 
