@@ -10,27 +10,25 @@ Rule 3: a store that has no multipart uploads gets one request, where the size a
 from __future__ import annotations
 
 import os
-from functools import partial
 from random import random
-from threading import Semaphore
 from typing import TYPE_CHECKING
 
 from s3func.errors import Conflict, NotImplementedByStore, S3FuncError, SourceChanged
 from s3func.s3.upload_once import put_once
 from s3func.s3.upload_parts import CONFLICT, PartsNeededAgain, PartsUpload, Put
-from s3func.s3.upload_plan import PART_MAX, Buffers, Part, part_size, parts_of
+from s3func.s3.upload_plan import PART_MAX, Part, part_size, parts_of
+from s3func.s3.upload_ranges import RangeSender
 from s3func.s3.upload_stream import S3UploadStream
 from s3func.transport.body import BodyShrunk
 from s3func.transport.parallel import Crew
-from s3func.transport.sources import BufferSource, FileSource, StreamSource, changed, source_of
+from s3func.transport.sources import FileSource, StreamSource, changed, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from s3func.results import PutResult
+    from s3func.s3.upload_ranges import RangeSource
     from s3func.transport.body import BodySource
-
-    RangeSource = BufferSource | FileSource
 
 FILE_ATTEMPTS = 3
 # A file up to this size is read once, and sent from memory.
@@ -85,23 +83,22 @@ def put_parts(
     source: RangeSource,
     parts: Iterable[Part],
     each: int,
-    prepare: Callable[[PartsUpload], None] = PartsUpload.begin,
+    adopt: Callable[[PartsUpload], None] | None = None,
     *,
     keep: bool = False,
 ) -> PutResult:
     """Send parts of a source and make the object of them.
 
-    prepare: begins the upload, or takes one over. keep: a failure leaves the upload where it is.
+    adopt: takes over an upload that was begun earlier. keep: a failure leaves the upload where it is.
     """
     attempt = 1
     parts = list(parts)
     while True:
-        crew = Crew(put.transfer.concurrency)
-        upload = PartsUpload(put, crew)
+        upload = PartsUpload(put, Crew(put.transfer.concurrency))
         try:
-            prepare(upload)
-            with crew:
-                _submit(upload, source, parts, each)
+            if adopt is not None:
+                adopt(upload)
+            _send(upload, RangeSender(upload, source, parts, each), len(parts), is_begun=adopt is not None)
             source.check()
             result = upload.complete()
         except PartsNeededAgain as again:
@@ -109,7 +106,7 @@ def put_parts(
             _wait_for(put, again.conflict, attempt)
             put.progress.restart(source.size)
             attempt += 1
-            parts, prepare = list(parts_of(source.size, each)), PartsUpload.begin
+            parts, adopt = list(parts_of(source.size, each)), None
         except BaseException as error:
             if not keep:
                 upload.abort(error)
@@ -121,29 +118,24 @@ def put_parts(
             upload.leave()
 
 
-def _submit(upload: PartsUpload, source: RangeSource, parts: list[Part], each: int) -> None:
-    buffers = Buffers() if isinstance(source, FileSource) else None
-    # Reading keeps a core busy. When all threads read at once, nobody sends; one after the other, the first ones are
-    # sending while the others read, and stay ahead of them: 0.85 -> 0.9x of what eight connections carry.
-    reading = Semaphore(os.cpu_count() or 1)
-
-    def send(part: Part) -> None:
-        hasher = upload.hasher()
-        absorb = _nothing if hasher is None else hasher.update
-        buffer = None if buffers is None else buffers.take(min(each, source.size))
-        with reading:
-            upload.crew.check()
-            view = source.part(part.start, part.length, buffer, absorb)
-        upload.send(part.number, view, hasher)
-        if buffers is not None and buffer is not None:
-            buffers.give_back(buffer)
-
-    for part in parts:
-        upload.crew.submit(partial(send, part))
-
-
-def _nothing(_block: memoryview) -> None:
-    """There is no checksum to feed."""
+def _send(upload: PartsUpload, sender: RangeSender, count: int, *, is_begun: bool) -> None:
+    """Begin the upload, unless it was begun, and send all parts."""
+    crew = upload.crew
+    with crew:
+        # A part per core is read while the upload is being begun; more threads would only keep that request waiting.
+        early = 0 if is_begun else min(count, crew.limit.current, os.cpu_count() or 1)
+        try:
+            for _ in range(early):
+                crew.submit(sender.send_next)
+            if not is_begun:
+                upload.begin()
+        except BaseException:
+            crew.stop()
+            raise
+        finally:
+            sender.begun.set()
+        for _ in range(count - early):
+            crew.submit(sender.send_next)
 
 
 def _store_stream(put: Put, source: StreamSource) -> PutResult:

@@ -120,7 +120,7 @@ class PartsNeededAgain(S3FuncError):
         self.conflict = conflict
 
 
-class _Completing:
+class Completing:
     """The authorizer of a completion: a conflict is not answered by asking again, as it would be elsewhere."""
 
     def __init__(self, inner: SigV4Authorizer) -> None:
@@ -133,6 +133,7 @@ class _Completing:
         """PartsNeededAgain for a conflict with another write."""
         error = self._inner.refusal(request, response)
         if isinstance(error, Conflict) and error.code == CONFLICT:
+            error.bucket, error.key = self._inner.about(request)
             return PartsNeededAgain(error)
         return error
 
@@ -295,7 +296,7 @@ class PartsUpload:
         request.deadline = put.deadline
         try:
             result = put.client.send(
-                request, _Completing(put.authorizer), multipart_operations.parse_complete_multipart_upload
+                request, Completing(put.authorizer), multipart_operations.parse_complete_multipart_upload
             )
         except S3FuncError as error:
             published = self._published(numbers, whole) if error.maybe_applied else None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from s3func.s3.upload_once import put_once
 from s3func.s3.upload_parts import PartsNeededAgain, PartsUpload, Put
 from s3func.s3.upload_plan import Buffers, growing_part_size, part_size, stream_concurrency
-from s3func.transport.body import FileBody, PiecesBody
+from s3func.transport.body import BufferBody, FileBody, PiecesBody
 from s3func.transport.parallel import Crew
 
 if TYPE_CHECKING:
@@ -173,7 +173,7 @@ def _send(
     if hasher is not None:
         for start in range(0, length, _JOINED):
             hasher.update(view[start : start + _JOINED])
-    upload.send(number, view, hasher)
+    upload.send(number, BufferBody(view), b"" if hasher is None else hasher.digest())
     give_back(buffer)
 
 

@@ -151,6 +151,10 @@ class Crew:
         self._raise_failure()
         self.check()
 
+    def stop(self) -> None:
+        """Let no task begin any more, and have `check()` raise inside those under way; does not wait for them."""
+        self._stopped.set()
+
     def cancel(self) -> None:
         """Let no task begin any more, have `check()` raise inside those under way, and wait for them."""
         self._stopped.set()

@@ -84,7 +84,7 @@ class FileSource:
     def read(self) -> bytes:
         """All of it at once; SourceChanged when it changed meanwhile."""
         buffer = bytearray(self.size)
-        self.part(0, self.size, buffer, lambda _block: None)
+        self.part(0, self.size, buffer, _nothing)
         return bytes(buffer)
 
     def part(self, start: int, length: int, buffer: bytearray | None, absorb: Absorb) -> memoryview:
@@ -102,6 +102,16 @@ class FileSource:
         if _Snapshot.of(os.fstat(self._descriptor)) != self._began:
             raise SourceChanged("the file was written to while it was uploaded")
         return view
+
+    def blocks(self, start: int, length: int) -> Iterator[memoryview]:
+        """The bytes of a range, block by block; SourceChanged before the last one if the file changed."""
+        buffer = bytearray(min(length, _READ))
+        done = 0
+        while done < length:
+            count = min(len(buffer), length - done)
+            block = self.part(start + done, count, buffer, _nothing)
+            done += count
+            yield block
 
     def check(self) -> None:
         """SourceChanged when the file is not the one that it was in the beginning, or not the one of its name."""
@@ -122,6 +132,10 @@ class FileSource:
             self._file.close()
         elif not self._file.closed:
             self._file.seek(self._offset + self.size)
+
+
+def _nothing(_block: memoryview) -> None:
+    """What was read is not looked at."""
 
 
 class StreamSource:

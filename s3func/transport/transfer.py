@@ -154,8 +154,12 @@ class WatchedBody:
         bandwidth: BandwidthLimit | None = None,
         check: Callable[[], None] | None = None,
         sleep: Callable[[float], None] | None = None,
+        on_sent: Callable[[], None] | None = None,
     ) -> None:
-        """check: called before every block, ends the sending by raising. sleep: how to wait for the bandwidth."""
+        """check: called before every block, ends the sending by raising. sleep: how to wait for the bandwidth.
+
+        on_sent: called whenever somebody has taken all blocks and asks for more: none of them is in use any more.
+        """
         self.length = body.length
         self.replayable = body.replayable
         self._body = body
@@ -163,6 +167,7 @@ class WatchedBody:
         self._bandwidth = bandwidth
         self._check = check
         self._sleep = sleep
+        self._on_sent = on_sent
         self._sent = 0
 
     def blocks(self) -> Iterator[bytes | memoryview]:
@@ -175,6 +180,8 @@ class WatchedBody:
             # Asked for the next one: this one is on its way.
             position += len(block)
             self._counted(position)
+        if self._on_sent is not None:
+            self._on_sent()
 
     def finish(self) -> None:
         """The store has taken all of it; a transport that knew the length may not have asked for the end."""

@@ -141,6 +141,8 @@ class Bin:
             self.whole = request.headers["x-amz-checksum-crc32"]
             body = "<CompleteMultipartUploadResult><ETag>&quot;e&quot;</ETag></CompleteMultipartUploadResult>"
             return Response(200, {}, body.encode())
+        if kind == "abort":
+            return Response(204, {})
         size = value = 0
         blocks = [request.body] if isinstance(request.body, bytes) else request.body.blocks()  # type: ignore[union-attr]
         for block in blocks:

@@ -18,9 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import S3Session
-from s3func.errors import NotImplementedByStore, SourceChanged
+from s3func.errors import ConnectionLost, NotImplementedByStore, SourceChanged
 from s3func.message import Request, Response
 from s3func.s3.upload_plan import PART_MAX, growing_part_size, part_size, parts_of, stream_concurrency
+from s3func.transport.retry import RetryPolicy
 from s3func.transport.transfer import MIB, BandwidthLimit, TransferConfig
 from tests.s3.parts import SMALL, Bin, Watch, binned, watched
 
@@ -371,6 +372,41 @@ def test_threads_die_with_the_call(store: tuple[S3Session, Watch]) -> None:
     before = threading.active_count()
     session.put_object("key", content(40 * PART))
     assert before == threading.active_count()
+
+
+def test_a_part_that_was_read_over_is_read_again(tmp_path: Path) -> None:
+    """While an answer is awaited, the memory of the part holds the next one; a retry sends the right bytes all the same."""
+    path = tmp_path / "file"
+    data = content(50 * PART)
+    path.write_bytes(data)
+    bin_ = Bin()
+    watch = Watch(bin_)
+    watch.after = lambda request, count: ConnectionLost("cut") if count == 1 and "partNumber" in request.query else None
+    with binned(watch, transfer=SMALL._replace(concurrency=3), retries=RetryPolicy(quota=10**6)) as session:
+        session.put_object("key", path)
+    assert sorted([*range(1, 51)] * 2) == watch.numbers()
+    assert crc32(data) == bin_.whole
+
+
+def test_a_part_that_is_read_again_and_differs(tmp_path: Path) -> None:
+    """What a retry would send is not what was announced: that is a file that changes, and nothing is published."""
+    path = tmp_path / "file"
+    path.write_bytes(content(50 * PART))
+    watch = Watch(Bin())
+
+    def change(request: Request, count: int) -> ConnectionLost | None:
+        if "partNumber=2&" not in request.query:
+            return None
+        with path.open("r+b") as file:
+            file.seek(PART)
+            file.write(os.urandom(PART))
+        return ConnectionLost("cut")
+
+    watch.after = change
+    with binned(watch, transfer=SMALL._replace(concurrency=1)) as session, pytest.raises(SourceChanged):
+        session.put_object("key", path)
+    assert 0 == watch.kinds.count("complete")
+    assert 3 == watch.kinds.count("abort")
 
 
 # --- progress and bandwidth

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 from threading import Barrier, Event, Lock
 
@@ -10,6 +11,7 @@ import pytest
 from s3func.clock import SYSTEM_CLOCK
 from s3func.errors import NoSuchKey, S3FuncError, Throttled
 from s3func.message import Request, Response
+from s3func.transport import parallel
 from s3func.transport.parallel import AdaptiveLimit, Crew, CrewClock, CrewStopped, PacedAuthorizer
 
 PATIENCE = 10.0
@@ -185,6 +187,64 @@ def test_a_crew_that_is_over_takes_nothing() -> None:
     crew.cancel()
     with pytest.raises(CrewStopped):
         crew.submit(lambda: None)
+
+
+def test_stop_does_not_wait() -> None:
+    """A producer that has to wake its tasks itself stops the crew first, and waits when it leaves the block."""
+    woken = Event()
+
+    def task() -> None:
+        woken.wait(PATIENCE)
+        crew.check()
+
+    with pytest.raises(Failure), Crew(1) as crew:
+        crew.submit(task)
+        crew.stop()
+        woken.set()
+        raise Failure
+    assert 0 == crew_threads()
+
+
+def test_room_is_waited_for() -> None:
+    """wait_for_room returns once a task could begin at once, and raises what submit would raise."""
+    released = Event()
+    with Crew(1) as crew:
+        crew.wait_for_room()
+        crew.submit(released.wait)  # type: ignore[arg-type]
+        released.set()
+        crew.wait_for_room()
+        assert 0 == crew._under_way
+    crew = Crew(1)
+    crew.submit(raising(Failure("first")))
+    with pytest.raises(Failure, match="first"):
+        crew.wait_for_room()
+    crew.cancel()
+
+
+def test_an_idle_thread_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crew that nobody ends holds nothing: its threads go when there is nothing to do, and new ones come."""
+    monkeypatch.setattr(parallel, "_IDLE_SECONDS", 0.01)
+    crew = Crew(2)
+    done: list[str] = []
+    for number in (1, 2):
+        crew.submit(lambda: done.append(threading.current_thread().name))
+        deadline = time.monotonic() + PATIENCE
+        while (crew_threads() or len(done) < number) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert 0 == crew_threads()
+    assert ["s3func-part-1", "s3func-part-2"] == done
+    crew.join()
+
+
+def test_the_maximum_can_be_lowered() -> None:
+    """Never more than the lower number from then on, and never less than one."""
+    limit = AdaptiveLimit(8)
+    limit.lower(3)
+    assert (3, 3) == (limit.current, limit.maximum)
+    limit.lower(5)
+    assert 3 == limit.maximum
+    limit.lower(0)
+    assert (1, 1) == (limit.current, limit.maximum)
 
 
 def test_without_new_threads_the_work_is_done_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -248,3 +248,17 @@ def test_a_body_stops_when_it_is_told_to() -> None:
     with pytest.raises(InterruptedError):
         send(WatchedBody(body_of_size(600_000), check=check).blocks())
     assert [262_144] == sent
+
+
+def test_whoever_asks_behind_the_end_sets_the_memory_free() -> None:
+    """on_sent is called once all blocks were taken and another one is asked for, each time; never before."""
+    calls: list[int] = []
+    body = WatchedBody(body_of_size(300_000), on_sent=lambda: calls.append(1))
+    blocks = body.blocks()
+    next(blocks)
+    next(blocks)
+    assert [] == calls
+    assert [] == list(blocks)
+    assert [1] == calls
+    assert 2 == len(list(body.blocks()))
+    assert [1, 1] == calls
