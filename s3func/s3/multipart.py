@@ -327,10 +327,12 @@ class MultipartVerbs(S3Base):
 
         parts: what upload_part returned, rows of list_parts, (number, ETag) pairs or mappings with PartNumber and ETag,
         in any order. checksums: of the whole object, such as {"crc32": base64}, for the store to compare. size: bytes
-        of the whole object, likewise. Refused conditions leave the upload as it is.
+        of the whole object, likewise. PreconditionFailed leaves the upload as it is; after Conflict, another write that
+        came in between, S3 wants all parts in a new upload.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
         """
         from s3func.s3 import multipart_operations
+        from s3func.s3.upload_parts import Completing, PartsNeededAgain
 
         authorizer = self._at(bucket)
         named = _checked_parts(parts)
@@ -350,7 +352,11 @@ class MultipartVerbs(S3Base):
             if_none_match=if_none_match,
         )
         try:
-            return self._client.send(request, authorizer, multipart_operations.parse_complete_multipart_upload)
+            return self._client.send(
+                request, Completing(authorizer), multipart_operations.parse_complete_multipart_upload
+            )
+        except PartsNeededAgain as again:
+            raise again.conflict from None
         except NoSuchUpload as error:
             result = self._completed_before(key, named, fields, bucket) if error.maybe_applied else None
             if result is None:

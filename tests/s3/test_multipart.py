@@ -21,6 +21,7 @@ from s3func.errors import (
     AccessDenied,
     ChecksumMismatch,
     ChecksumRefused,
+    Conflict,
     ConnectionLost,
     InvalidRequest,
     NoSuchKey,
@@ -758,6 +759,15 @@ def test_a_completion_that_cannot_be_recognised() -> None:
     with pytest.raises(NoSuchUpload, match="may have been applied"):
         recorded(recorder).complete_multipart_upload("key", "ID", [(1, "opaque")])
     assert ["complete", "complete"] == kinds(recorder)
+
+
+def test_a_conflicting_write_is_told_at_once() -> None:
+    """Asking again would not help: S3 wants the parts in a new upload. The error says what it was about."""
+    recorder = Recorder(Store(complete=[error(409, "ConditionalRequestConflict")]))
+    with pytest.raises(Conflict, match="ConditionalRequestConflict") as caught:
+        recorded(recorder).complete_multipart_upload("key", "ID", [(1, "e")], if_none_match="*")
+    assert ["complete"] == kinds(recorder)
+    assert ("bucket", "key") == (caught.value.bucket, caught.value.key)
 
 
 def test_an_upload_that_never_was() -> None:
