@@ -17,6 +17,7 @@ from s3func.errors import S3FuncError
 
 COMMANDS = {
     "demo": "s3func.cli.demo:demo",
+    "lock": "s3func.cli.lock:lock",
     "serve": "s3func.cli.serve:serve",
 }
 
