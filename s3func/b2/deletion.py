@@ -11,10 +11,11 @@ from s3func.b2.objects import ObjectVerbs
 from s3func.errors import DeleteFailed, S3FuncError, ServiceError
 from s3func.models import ObjectEntry
 from s3func.transport.parallel import Crew
-from s3func.wire.s3xml import DeletedObject, DeleteFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from s3func.wire.s3xml import DeletedObject, DeleteFailure
 
 Row = tuple[str, str | None]
 
@@ -77,6 +78,8 @@ class DeletionVerbs(ObjectVerbs, ListingVerbs):
                 yield key, entry.version_id
 
     def _delete_all(self, rows: Iterable[Row], name: str) -> tuple[list[DeletedObject], list[DeleteFailure]]:
+        from s3func.wire.s3xml import DeletedObject, DeleteFailure
+
         outcomes: dict[int, DeletedObject | DeleteFailure] = {}
 
         def deleting(number: int, key: str, version_id: str | None) -> Callable[[], None]:

@@ -21,7 +21,6 @@ from s3func.b2.results import moment_of, plain_sha1, put_result
 from s3func.b2.upload import Upload
 from s3func.errors import InvalidRequest, NoSuchUpload, S3FuncError
 from s3func.transport.body import BodySource, body_of
-from s3func.wire.s3xml_multipart import CompletedPart, PartEntry, UploadEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from s3func.b2.results import FilePut
     from s3func.wire.b2json import StoredPart
+    from s3func.wire.s3xml_multipart import CompletedPart, PartEntry, UploadEntry
 
 
 class MultipartUpload:
@@ -295,6 +295,8 @@ class MultipartVerbs(CopyVerbs, PutEngine):
 
     def list_parts(self, key: str, upload_id: str, *, bucket: str | None = None) -> Iterator[PartEntry]:
         """The parts of an upload that B2 has, by number: lazy, and complete or an error."""
+        from s3func.wire.s3xml_multipart import PartEntry
+
         parts = self.stored_parts(check_version_id(upload_id, "upload_id"), self._name(bucket), check_key(key))
         return (
             PartEntry(part.part_number, part.size, plain_sha1(part.content_sha1), moment_of(part.upload_timestamp))
@@ -303,6 +305,8 @@ class MultipartVerbs(CopyVerbs, PutEngine):
 
     def list_multipart_uploads(self, prefix: str | None = None, *, bucket: str | None = None) -> Iterator[UploadEntry]:
         """The uploads that are neither completed nor aborted: lazy, and complete or an error."""
+        from s3func.wire.s3xml_multipart import UploadEntry
+
         if prefix is not None:
             check_text("prefix", prefix)
         return (
@@ -337,11 +341,15 @@ class MultipartVerbs(CopyVerbs, PutEngine):
 
 
 def _completed(part: StoredPart) -> CompletedPart:
+    from s3func.wire.s3xml_multipart import CompletedPart
+
     return CompletedPart(part.part_number, plain_sha1(part.content_sha1))
 
 
 def _named(part: CompletedPart | PartEntry | tuple[int, str] | Mapping[str, Any]) -> tuple[int, str]:
     """Number and SHA-1 of a part."""
+    from s3func.wire.s3xml_multipart import CompletedPart, PartEntry
+
     if isinstance(part, CompletedPart | PartEntry):
         number, digest = part.part_number, part.etag
     elif isinstance(part, tuple) and len(part) == 2:
