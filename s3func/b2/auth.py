@@ -55,6 +55,8 @@ _CODES_OF_STATUS = {
     500: "internal_error",
     503: "service_unavailable",
 }
+# What a 400 about an id that never was, or is no longer, says.
+_NO_ID = r"(?i)(?:invalid|bad) file ?id|no active upload"
 _NO_BUCKET = r"(?i)bucket\b(?!.*\bfile\b).*(?:does not exist|not found)"
 
 
@@ -238,7 +240,7 @@ class B2Authorizer:
             error = typed_error(response.status, document.code, message)
             if document.code.endswith("cap_exceeded"):
                 error.message = f"{message or 'a cap of the account is reached'} (review the account's caps)"
-            if type(error) is NotFound:
+            if type(error) is NotFound or (self.missing is not NoSuchKey and re.search(_NO_ID, error.message)):
                 error = self._found_missing(error)
         error.headers = response.headers
         return error

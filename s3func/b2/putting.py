@@ -73,19 +73,31 @@ class PutEngine(LargeUploads):
         """Store what there is to read."""
         try:
             size = source.size
-            if size is None:
-                assert isinstance(source, StreamSource)
+            if size is None and put.multipart is not False and isinstance(source, StreamSource):
                 return self._put_unsized(put, source)
+            if size is None:
+                return self._put_spooled(put, source)
             progress = ProgressCount(put.progress, size)
             if put.multipart or (put.multipart is None and size >= max(put.config.multipart_threshold, 1)):
                 if self._may_be_large(put, size):
                     return self._put_parts(put, source, size, progress)
-            if size > SMALL_FILE_MAX:
-                raise ValueError(f"body has {size} bytes; B2 takes at most {SMALL_FILE_MAX} in one call")
+            _check_one_call(size)
             body = source.read() if isinstance(source, FileSource) and size <= MIB else source.body()
             return self._put_small(put.bucket, put.key, put.stored, body, progress, put.config.bandwidth)
         except BodyShrunk as error:
             raise SourceChanged("the file became shorter while it was uploaded") from error
+
+    def _put_spooled(self, put: Put, source: Source) -> FilePut:
+        """Store a stream of unknown length in one call, for which its length has to be found out first."""
+        body = source.body()
+        size = len(body) if isinstance(body, bytes) else body.length
+        try:
+            _check_one_call(size)
+            progress = ProgressCount(put.progress, size)
+            return self._put_small(put.bucket, put.key, put.stored, body, progress, put.config.bandwidth)
+        finally:
+            if not isinstance(body, bytes):
+                body.close()
 
     def _may_be_large(self, put: Put, size: int) -> bool:
         """B2 wants two parts at least, and the first of them of a certain size."""
@@ -240,7 +252,7 @@ class PieceWriter:
         if sender is None or self._crew is None:
             put = self._put
             if put.multipart is False:
-                raise ValueError(f"body has more than {len(buffer)} bytes of unknown length, and multipart is False")
+                raise ValueError(f"more than {len(buffer)} bytes were written, and multipart is False")
             file_id = self._engine.start_large_file(put.bucket, put.key, put.stored)
             self._crew = Crew(put.config.concurrency)
             self._sender = sender = PartSender(
@@ -296,6 +308,11 @@ class PieceWriter:
                 self._engine.cancel_large_file(self._sender.file_id, put.bucket, put.key)
             else:
                 self._engine.abandon(self._sender.file_id, put.bucket, put.key, reason)
+
+
+def _check_one_call(size: int) -> None:
+    if size > SMALL_FILE_MAX:
+        raise ValueError(f"body has {size} bytes; B2 takes at most {SMALL_FILE_MAX} in one call")
 
 
 def _sending(sender: PartSender, number: int, buffer: bytearray) -> Callable[[], None]:

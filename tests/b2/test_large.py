@@ -398,3 +398,13 @@ def test_a_sha1_that_is_known_already() -> None:
     session.put_object("key", CONTENT, {"large_file_sha1": SHA1, "a": "b"})
     got = session.get_object("key")
     assert (CONTENT, {"a": "b"}, SHA1) == (got.data, got.user_metadata, got.content_sha1)
+
+
+def test_a_stream_in_one_call() -> None:
+    """multipart=False finds out the length of a stream and sends it in one call."""
+    fake = small_parts()
+    session = large(fake)
+    session.put_object("key", Unseekable(CONTENT), multipart=False)
+    assert CONTENT == session.get_object("key").data
+    assert [] == fake.calls("b2_start_large_file")
+    assert SHA1 == session.head_object("key").etag

@@ -282,6 +282,14 @@ def test_what_is_not_there() -> None:
     assert not session.exists("nothing")
 
 
+def test_an_id_that_is_none() -> None:
+    """B2 calls an id that cannot be one a bad request; it is a version that is not there all the same."""
+    fake = service()
+    fake.fault("GET id", refused(400, "bad_request", "Invalid fileId: an-id"))
+    with pytest.raises(NoSuchVersion):
+        session_on(fake).get_object("key", "an-id")
+
+
 def test_hiding_and_deleting() -> None:
     """Deleting hides, twice is once; deleting the marker shows the object again; a version goes for good, also twice."""
     fake = service()
