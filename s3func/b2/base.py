@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from s3func.b2 import operations
 from s3func.b2.auth import Account, AccountAuthorizer, PublicAuthorizer, account_of
-from s3func.b2.config import CAPABILITIES, REALM, Address, address, check_bucket
+from s3func.b2.config import CAPABILITIES, IN_PROCESS_URL, REALM, Address, address, check_bucket
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import CredentialsError, NoSuchBucket, NoSuchKey, NotFound, NotSupported, S3FuncError
 from s3func.session import Session
@@ -50,7 +50,7 @@ class B2Base(Session):
         download_url: str | None = None,
         stream: bool = True,
         *,
-        realm: str = REALM,
+        realm: str | None = None,
         secret_access_key: str | None = None,
         anonymous: bool = False,
         timeouts: Timeouts | None = None,
@@ -66,12 +66,14 @@ class B2Base(Session):
 
         access_key_id, access_key: an application key and its secret (`secret_access_key` is its other name); else
         B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY. bucket: may be left out where the key is for one bucket only.
-        realm: where accounts are authorized. download_url: where downloads come from in place of what B2 says, a CDN in
+        realm: where accounts are authorized, in place of Backblaze. download_url: where downloads come from in place of what B2 says, a CDN in
         front of it, say; without a key, where a public bucket is read. stream: False makes get_object read every body
         at once. timeouts, retries, max_connections, transfer, transport: as for S3Session. verify_downloads: compare
         whole files with their SHA-1. large_file_sha1: read what is sent in parts once more, beforehand, so that B2 can
         keep the SHA-1 of the whole; without it a large file is not compared when it is downloaded.
         """
+        if realm is None:
+            realm = REALM if transport is None else IN_PROCESS_URL
         self._realm = address(realm, "realm")
         self._download_url = None if download_url is None else address(download_url, "download_url")
         pair = _key_pair(access_key_id, access_key, secret_access_key, anonymous=anonymous)

@@ -13,6 +13,8 @@ from s3func.models import Capabilities
 from s3func.wire.encoding import encode_path
 
 REALM = "https://api.backblazeb2.com"
+# In-process transports have no address; this one says that nothing leaves the machine.
+IN_PROCESS_URL = "http://localhost"
 API = "/b2api/v4/"
 KEY_MAX_BYTES = 1024
 PART_NUMBER_MAX = 10_000

@@ -27,7 +27,7 @@ from s3func.errors import (
     Throttled,
 )
 from s3func.message import Request, Response
-from tests.b2.fake import API, KEY, KEY_ID, FakeB2
+from tests.b2.fake import API, KEY, KEY_ID, REALM, FakeB2
 from tests.b2.rigs import BUCKET, VirtualClock, refused, service, session_on
 
 
@@ -261,7 +261,7 @@ def test_secrets_are_never_shown(caplog: pytest.LogCaptureFixture) -> None:
             pickle.dumps(holder)
 
 
-def shaped(fake: FakeB2, change: Callable[[dict[str, Any]], dict[str, Any]]) -> B2Session:
+def shaped(fake: FakeB2, change: Callable[[dict[str, Any]], dict[str, Any]], **options: Any) -> B2Session:
     """A session whose authorizations have another shape."""
     inner = fake.__call__
 
@@ -271,7 +271,7 @@ def shaped(fake: FakeB2, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
             response.body = json.dumps(change(json.loads(response.body))).encode()
         return response
 
-    session = session_on(fake)
+    session = session_on(fake, **options)
     session._client.transport = transport  # type: ignore[assignment]  # a Transport as far as a call goes
     return session
 
@@ -301,7 +301,7 @@ def test_a_service_must_not_lead_away_from_tls() -> None:
         return document
 
     with pytest.raises(ProtocolError):
-        shaped(fake, downgraded).head_bucket()
+        shaped(fake, downgraded, realm=REALM).head_bucket()
     assert {"b2_authorize_account"} == set(fake.calls())
 
 
