@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from s3func.download import DownloadResult
+    from s3func.download.target import Destination
     from s3func.listing import ObjectListing
     from s3func.lock import Lock
     from s3func.reader import ObjectReader
@@ -224,7 +225,7 @@ class Session(ABC):
     def download_file(
         self,
         key: str,
-        path: Any,
+        path: Destination,
         *,
         version_id: str | None = None,
         resume: bool = False,

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from s3func.download.source import Store
+    from s3func.download.target import Destination
     from s3func.transport.transfer import Progress, TransferConfig
 
 __all__ = ["DownloadResult", "download_file"]
@@ -18,7 +19,7 @@ __all__ = ["DownloadResult", "download_file"]
 def download_file(
     store: Store,
     key: str,
-    path: Any,
+    path: Destination,
     *,
     version_id: str | None,
     resume: bool,

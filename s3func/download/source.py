@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from s3func.transport.parallel import Crew
 
 
+# Every answer has to be about the bytes that were asked for.
+_OURS = frozenset({"range", "if-range", "if-match"})
+
+
 class Store(Protocol):
     """What a download needs of a session."""
 
@@ -42,6 +46,9 @@ class ObjectSource:
         self._at = bucket
         self._conditions = {name: value for name, value in conditions.items() if value is not None}
         self._headers = dict(headers)
+        for header in self._headers:
+            if isinstance(header, str) and header.lower() in _OURS:
+                raise ValueError(f"headers must not set {header.lower()}: the download does")
         endpoint = getattr(store, "endpoint_url", "")
         self.name = f"{endpoint} {self.bucket} {key}"
         """Where the object is, for a journal."""

@@ -17,15 +17,24 @@ import threading
 from hashlib import sha256
 from typing import Any, BinaryIO, Protocol, TypeAlias, cast
 
-PathSource: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
-
-_NAME_BYTES = 255
-"""The longest name that file systems take."""
+_NAME_BYTES = 143
+"""The longest name that all file systems take: most take 255 bytes, eCryptfs 143."""
 _PREFLIGHT_BYTES = 16 * 1024 * 1024
 """From this size on the disk is asked for its room before anything is moved."""
 _NAMELESS_BYTES = 1024 * 1024
 """From this size on a hidden file has no name: a smaller one is there for less time than that takes."""
 _OPEN = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Writable(Protocol):
+    """A binary file, or whatever else has its write()."""
+
+    def write(self, data: bytes, /) -> object:
+        """Take the bytes; how many that were, or None for all."""
+
+
+Destination: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes] | Writable"
+"""What download_file takes for `path`."""
 
 
 class Target(Protocol):
@@ -335,9 +344,9 @@ class StreamTarget:
     in_order = True
     rereadable = False
 
-    def __init__(self, file: Any, *, owned: bool = False) -> None:
+    def __init__(self, file: Writable, *, owned: bool = False) -> None:
         """owned: close it at the end."""
-        self._file = file
+        self._file: Any = file
         self._owned = owned
         self._written = 0
 
@@ -376,7 +385,7 @@ class StreamTarget:
             self._file.close()
 
 
-def target_of(path: Any) -> Target:
+def target_of(path: Destination) -> Target:
     """The target that a path or an open file stands for; TypeError or ValueError names the argument."""
     if isinstance(path, str | bytes | os.PathLike):
         return _path_target(os.fsdecode(path))

@@ -169,6 +169,7 @@ def test_targets_that_are_refused(tmp_path: Path) -> None:
     closed = io.BytesIO()
     closed.close()
     with embedded() as (session, recorder), (tmp_path / "file").open("rb") as readable, io.StringIO() as text:
+        path: Any
         for path, reason in [
             (tmp_path / "folder", "path is a folder"),
             (f"{tmp_path}/new/", "path is a folder"),
@@ -193,6 +194,9 @@ def test_targets_that_are_refused(tmp_path: Path) -> None:
             session.download_file("key", tmp_path / "new", transfer=8)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="key is empty"):
             session.download_file("", tmp_path / "new")
+        for name in ("Range", "if-match"):
+            with pytest.raises(ValueError, match=f"headers must not set {name.lower()}"):
+                session.download_file("key", tmp_path / "new", headers={name: "bytes=0-1"})
         assert [] == recorder.sent
     assert ["file", "folder", "loop"] == left_in(tmp_path)
 
