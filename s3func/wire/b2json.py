@@ -205,6 +205,9 @@ def stored_file(row: Any) -> StoredFile:
         and isinstance(info, dict)
         and (file.file_id is None or isinstance(file.file_id, str))
         and (file.content_sha1 is None or isinstance(file.content_sha1, str))
+        and (file.content_md5 is None or isinstance(file.content_md5, str))
+        and (file.content_type is None or isinstance(file.content_type, str))
+        and (not info or all(isinstance(value, str) for value in info.values()))
     ):
         raise ProtocolError("a file in the answer has a field of the wrong type")
     return file
