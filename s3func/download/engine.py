@@ -99,8 +99,9 @@ class Download:
             while True:
                 try:
                     return self._attempt(fsync=fsync)
-                except PreconditionFailed:
-                    # Before the first answer the condition is the caller's own.
+                except (PreconditionFailed, InvalidRange):
+                    # Before the first answer the condition is the caller's own; behind it the object is another one (a
+                    # shorter one, perhaps, where a store looks at the range and not at If-Match).
                     if not self._has_begun or restarts == _RESTARTS or not self._target.can_begin_again():
                         raise
                     restarts += 1
@@ -111,7 +112,8 @@ class Download:
                     self._one_stream = True
         except BaseException as error:
             # What was downloaded is wrong, or of a version that is gone: nothing to go on with.
-            self._target.discard(keep=not isinstance(error, ChecksumMismatch | PreconditionFailed | _RangesRefused))
+            useless = ChecksumMismatch | PreconditionFailed | InvalidRange | _RangesRefused
+            self._target.discard(keep=not isinstance(error, useless))
             raise
         finally:
             self._buffers.clear()
