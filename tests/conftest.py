@@ -19,6 +19,9 @@ from typing import Any
 import hypothesis
 import pytest
 
+# The rigs explain what they find, as the tests themselves do; said here, before any test can have imported them.
+pytest.register_assert_rewrite("tests.s3.rigs")
+
 # Speed is measured in benchmarks/ and never asserted in a test, so an example has no deadline.
 hypothesis.settings.register_profile("s3func", deadline=None)
 hypothesis.settings.load_profile("s3func")
