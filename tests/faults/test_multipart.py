@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import signal
 import threading
@@ -33,10 +34,11 @@ from s3func.message import Request, Response
 from s3func.transport.parallel import Crew
 from s3func.transport.retry import RetryPolicy
 from s3func.transport.timeouts import Timeouts
+from s3func.wire.encoding import http_date
 from tests.faults.conftest import Connect, Serve
 from tests.faults.scripted import Exchange, answer, error_document, refusal
-from tests.s3.parts import SMALL, Watch, kind_of, parts_of_any_size, watched
-from tests.s3.rigs import ACCESS_KEY_ID, SECRET
+from tests.s3.parts import SMALL, Watch, binned, kind_of, parts_of_any_size, watched
+from tests.s3.rigs import ACCESS_KEY_ID, NOW, SECRET
 
 PART = 100
 DATA = random.Random(3).randbytes(15 * PART + 1)
@@ -70,7 +72,7 @@ def blocks(data: bytes) -> Iterator[bytes]:
         yield data[start : start + 77]
 
 
-@pytest.fixture(params=["bytes", "path", "generator"])
+@pytest.fixture(params=["bytes", "path", "BytesIO", "generator"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
     """Makes the body anew, from what is in memory, in a file, or comes once."""
 
@@ -79,6 +81,8 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
             return blocks(DATA)
         if request.param == "bytes":
             return DATA
+        if request.param == "BytesIO":
+            return io.BytesIO(DATA)
         path = tmp_path / "file"
         path.write_bytes(DATA)
         return path
@@ -231,6 +235,69 @@ def test_somebody_elses_object_is_no_success(store: Store, make: Callable[[], An
     assert DATA[::-1] == session.get_object("key").data
 
 
+class Opaque:
+    """A store whose ETags are its own secret and which keeps no checksums; its first completion's answer gets lost."""
+
+    def __init__(self, etag: str, size: int, modified: float) -> None:
+        self.headers = {"etag": f'"{etag}"', "content-length": str(size), "last-modified": http_date(modified)}
+        self.kinds: list[str] = []
+
+    def __call__(self, request: Request) -> Response:
+        kind = kind_of(request)
+        self.kinds.append(kind)
+        if kind == "create":
+            body = b"<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>"
+            return Response(200, {}, body)
+        if kind == "complete":
+            if self.kinds.count(kind) == 1:
+                raise lost()
+            return document("NoSuchUpload", 404)
+        if kind == "abort":
+            return Response(204, {})
+        if kind == "head":
+            return Response(200, dict(self.headers))
+        for _ in request.body.blocks():  # type: ignore[union-attr]
+            pass
+        return Response(200, {"etag": '"opaque"'})
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+@pytest.mark.parametrize(
+    ("etag", "size", "age", "is_ours"),
+    [
+        ("x-16", len(DATA), 0.0, True),
+        ("x-16", len(DATA), 3600.0, False),
+        ("x-15", len(DATA), 0.0, False),
+        ("x-16", len(DATA) - 1, 0.0, False),
+        ("x", len(DATA), 0.0, False),
+    ],
+)
+def test_a_lost_completion_where_etags_say_nothing(etag: str, size: int, age: float, is_ours: bool) -> None:
+    """An object of our size in as many parts, younger than the upload, is ours; anything else is an error."""
+    opaque = Opaque(etag, size, NOW - age)
+    with binned(opaque) as session:
+        if is_ours:
+            assert etag == session.put_object("key", DATA).etag
+        else:
+            with pytest.raises(NoSuchUpload) as caught:
+                session.put_object("key", DATA)
+            assert caught.value.maybe_applied
+            assert "abort" == opaque.kinds[-1]
+
+
+@pytest.mark.parametrize("refused", ["list uploads", "list parts", "abort"])
+def test_an_orphan_that_cannot_be_looked_for(store: Store, refused: str) -> None:
+    """Who may not list or abort uploads can store objects all the same."""
+    session, watch = store
+    watch.after = on("create", lambda count: lost() if count == 1 else None)
+    watch.before = on(refused, lambda count: document("AccessDenied", 403))
+    session.put_object("key", DATA)
+    watch.before = watch.after = None
+    assert DATA == session.get_object("key").data
+
+
 def test_an_upload_that_somebody_aborted(store: Store, make: Callable[[], Any]) -> None:
     """NoSuchUpload without a lost answer is an error."""
     session, watch = store
@@ -269,7 +336,7 @@ def test_a_conflict_sends_the_parts_again(store: Store, tmp_path: Path) -> None:
     fault = on("complete", lambda count: document("ConditionalRequestConflict", 409) if count <= 2 else None)
     path = tmp_path / "file"
     path.write_bytes(DATA)
-    for body in (DATA, path, path.open("rb")):
+    for body in (DATA, path, path.open("rb"), io.BytesIO(DATA)):
         watch.clear()
         watch.before = fault
         session.delete_object("key")

@@ -550,6 +550,33 @@ def test_a_file_that_never_rests(store: tuple[S3Session, Watch], tmp_path: Path,
     assert [] == list(session.list_multipart_uploads())
 
 
+def test_a_file_that_is_removed(store: tuple[S3Session, Watch], tmp_path: Path) -> None:
+    """A file that is gone before it was sent is an error, as one that never was there; nothing is left."""
+    session, watch = store
+    path = tmp_path / "file"
+    path.write_bytes(content(20 * PART))
+    watch.before = lambda request, count: path.unlink() if "partNumber=5&" in request.query else None
+    with pytest.raises(FileNotFoundError):
+        session.put_object("key", path)
+    watch.before = None
+    with pytest.raises(FileNotFoundError):
+        session.put_object("key", path)
+    assert [] == list(session.list_multipart_uploads())
+
+
+@pytest.mark.parametrize("size", [0, 10, 30 * PART])
+def test_a_named_pipe(store: tuple[S3Session, Watch], tmp_path: Path, size: int) -> None:
+    """A path to something that has no size is read to its end, and closed."""
+    session, _ = store
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    writer = threading.Thread(target=path.write_bytes, args=(content(size),))
+    writer.start()
+    session.upload_file(path, "key")
+    writer.join()
+    assert_stored(session, content(size))
+
+
 def test_a_file_that_was_just_written_is_settled_first(store: tuple[S3Session, Watch], tmp_path: Path) -> None:
     """A change of the same size within the same tick of the file system's clock does not go unnoticed."""
     session, watch = store

@@ -17,7 +17,7 @@ from s3func import S3Session
 from s3func.errors import AccessDenied, NotSupported, SourceChanged
 from s3func.message import Request, Response
 from s3func.session import Session
-from tests.s3.parts import SMALL, Watch, parts_of_any_size, watched
+from tests.s3.parts import SMALL, Watch, kind_of, parts_of_any_size, watched
 
 PART = 100
 TRANSFER = SMALL._replace(concurrency=1)
@@ -281,6 +281,54 @@ def test_a_file_that_changes_while_it_is_resumed(store: tuple[S3Session, Watch],
         session.upload_file(path, "key", resume=True)
     assert (3, "key") == (caught.value.attempts, caught.value.key)
     assert not session.exists("key")
+
+
+def test_a_store_that_lists_no_uploads(store: tuple[S3Session, Watch], path: Path) -> None:
+    """Where uploads cannot be listed, there is nothing to go on with."""
+    session, watch = store
+    watch.before = lambda request, count: Response(501, {}) if "encoding-type" in request.query else None
+    session.upload_file(path, "key", resume=True)
+    assert list(range(1, 17)) == watch.numbers()
+
+
+def test_an_upload_that_is_gone_before_it_is_looked_at(store: tuple[S3Session, Watch], path: Path) -> None:
+    """An upload that was listed and is completed or aborted by then is no candidate."""
+    session, watch = store
+    interrupt(session, watch, path, 10)
+    [found] = uploads(session)
+    watch.clear()
+
+    def abort(request: Request, count: int) -> None:
+        if kind_of(request) == "list parts":
+            watch.before = None
+            session.abort_multipart_upload("key", found)
+
+    watch.before = abort
+    session.upload_file(path, "key", resume=True)
+    assert list(range(1, 17)) == watch.numbers()
+    assert DATA == session.get_object("key").data
+
+
+def test_parts_that_cannot_be_compared_are_sent_again(store: tuple[S3Session, Watch], path: Path) -> None:
+    """Without a checksum, and with ETags that are no MD5s, nothing says that a part is ours: it stays where it is."""
+    session, watch = store
+    interrupt(session, watch, path, 10, checksum="off")
+    [found] = uploads(session)
+    watch.clear()
+
+    def opaque(request: Request, count: int) -> Response | None:
+        if kind_of(request) != "list parts":
+            return None
+        rows = "".join(
+            f"<Part><PartNumber>{n}</PartNumber><ETag>x{n}</ETag><Size>100</Size></Part>" for n in range(1, 10)
+        )
+        body = f"<ListPartsResult><IsTruncated>false</IsTruncated>{rows}</ListPartsResult>"
+        return Response(200, {}, body.encode())
+
+    watch.before = opaque
+    session.upload_file(path, "key", resume=True)
+    assert list(range(1, 17)) == watch.numbers()
+    assert [found] == uploads(session)
 
 
 def test_an_upload_that_is_gone_meanwhile(store: tuple[S3Session, Watch], path: Path) -> None:
