@@ -230,7 +230,7 @@ def _copy_parts(job: Copy, head: HeadResult, count: ProgressCount, refusal: Inva
         upload.abort(error)
         if isinstance(error, PartsNeededAgain):
             raise error.conflict from None
-        if isinstance(error, NotImplementedByStore):
+        if isinstance(error, NotImplementedByStore | NotSupported):
             raise NotSupported(
                 f"{job.store} does not copy objects in parts, and of {size} bytes not in one request either; "
                 "what remains is to read the object and to put it"
@@ -334,6 +334,10 @@ def _tags(job: Copy, head: HeadResult) -> dict[str, str]:
     request = operations.bare("GET", place, check_key(source.key, "source_key"), encode_query(pairs), fields)
 
     def parse(_request: Request, response: Response) -> dict[str, str]:
+        if head.etag and response.headers.get("etag", "").strip('"') == head.etag:
+            # The object itself: rclone, for one, does not know the sub-resource, and ignores it.
+            response.close()
+            return {}
         body = operations.document(response)
         # Ceph answers with nothing at all for some objects without tags.
         return parse_tagging(body) if body else {}
