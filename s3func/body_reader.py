@@ -227,7 +227,10 @@ class RawBody(io.RawIOBase):
         position = self._position
         if self._window_start <= position < self._window_start + len(self._window):
             return False
-        return self._stream is None or not self._at <= position <= self._at + _SKIPPED_MAX
+        if self._stream is None or not self._at <= position <= self._at + _SKIPPED_MAX:
+            return True
+        # A stream that was asked for to serve one large read ends before the object does.
+        return self._end is not None and position >= self._end
 
     def _read_into(self, view: memoryview) -> int:
         position = self._position
