@@ -89,6 +89,21 @@ def test_an_expired_token_is_renewed_once_by_all_together() -> None:
     assert 2 == len(fake.calls("b2_authorize_account"))
 
 
+def test_a_token_that_is_gone_already_is_not_dropped_twice() -> None:
+    """Whoever was refused with an old token does not throw away the new one that somebody else has asked for."""
+    fake = service()
+    session = session_on(fake)
+    session.head_bucket()
+    account = session._account
+    assert account is not None
+    old = session._grant().token
+    account.drop(old)
+    new = session._grant().token
+    account.drop(old)
+    assert new == session._grant().token != old
+    assert 2 == len(fake.calls("b2_authorize_account"))
+
+
 def test_a_token_that_expires_in_the_middle_of_a_listing() -> None:
     """The second page of a listing is asked for again with the new token, and nothing is missing."""
     fake = service()
