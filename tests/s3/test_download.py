@@ -26,7 +26,9 @@ from s3func.errors import (
     NotModified,
     ObjectChanged,
     PreconditionFailed,
+    ProtocolError,
     Throttled,
+    TruncatedBody,
 )
 from s3func.message import Request, Response
 from s3func.transport.parallel import Crew, CrewStopped
@@ -792,6 +794,90 @@ def test_an_error_at_the_very_end(
             session.download_file("key", path, transfer=SMALL_PARTS, fsync=True)
     assert b"before" == path.read_bytes()
     assert ["file"] == left_in(tmp_path)
+
+
+def test_a_file_system_without_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where permissions cannot be set, the file is written all the same."""
+    (tmp_path / "file").write_bytes(b"before")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with OneObject(DATA).session() as session:
+        session.download_file("key", tmp_path / "file", transfer=SMALL_PARTS)
+    assert DATA == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.parametrize("unknown", ["f_blocks", "fstatvfs"])
+def test_a_disk_that_does_not_say_how_large_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: str
+) -> None:
+    """Where nobody knows how much room there is, the download is tried."""
+    monkeypatch.setattr(target, "_PREFLIGHT_BYTES", PART)
+    if unknown == "fstatvfs":
+        monkeypatch.delattr(os, "fstatvfs")
+    else:
+        monkeypatch.setattr(os, "fstatvfs", lambda descriptor: os.statvfs_result((0,) * 10))
+    with OneObject(DATA).session() as session:
+        session.download_file("key", tmp_path / "file", transfer=SMALL_PARTS)
+        with (tmp_path / "open").open("wb") as file:
+            session.download_file("key", file, transfer=SMALL_PARTS)
+    assert DATA == (tmp_path / "file").read_bytes() == (tmp_path / "open").read_bytes()
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "sha256"])
+def test_an_open_file_and_what_happens_on_the_way(tmp_path: Path, algorithm: str) -> None:
+    """An open file gets the new version where the object is replaced by a shorter one, and nothing behind its end."""
+    store = OneObject(DATA)
+    store.on_get = replacing(store, OTHERS[:1], 4)
+    if algorithm == "sha256":
+        store.sees_checksum = False
+        store.headers = {"x-amz-checksum-sha256": "AAAA"}
+    path = tmp_path / "file"
+    with store.session() as session:
+        if algorithm == "crc32":
+            with path.open("wb") as file:
+                assert session.download_file("key", file, transfer=SMALL_PARTS).verified
+            assert OTHERS[0] == path.read_bytes()
+            return
+        for mode, requests in [("wb", 1), ("w+b", 11)]:
+            store.on_get = lambda request: None
+            store.forget()
+            with path.open(mode) as file, pytest.raises(ChecksumMismatch):
+                session.download_file("key", file, transfer=SMALL_PARTS)
+            # What cannot be read again is compared on its way, in one stream.
+            assert requests == len(store.ranges)
+
+
+class Careless:
+    """Something with a write() that does not say how much it took."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
+def test_something_that_only_writes() -> None:
+    """A write() that returns nothing has taken all of it."""
+    sink = Careless()
+    with OneObject(DATA).session() as session:
+        session.download_file("key", sink, headers={"x-amz-request-payer": "requester"})
+    assert DATA == sink.written
+
+
+@pytest.mark.parametrize("data", [b"short", DATA])
+def test_fewer_bytes_than_were_promised(tmp_path: Path, data: bytes) -> None:
+    """A transport that brings less than the length that it tells is found out."""
+    store = OneObject(data)
+    store.on_get = lambda request: Response(200, {"etag": store.etag, "content-length": str(len(data) + 1)}, data)
+    with store.session() as session:
+        for transfer in (SMALL_PARTS, None):
+            with pytest.raises((TruncatedBody, ProtocolError)):
+                session.download_file("key", tmp_path / "file", transfer=transfer)
+    assert [] == left_in(tmp_path)
 
 
 @pytest.mark.parametrize("transfer", [SMALL_PARTS, None])
