@@ -257,6 +257,19 @@ def test_a_refused_completion_aborts(session: S3Session) -> None:
     assert [] == list(session.list_multipart_uploads())
 
 
+def test_a_refused_condition_is_not_forgotten_at_the_end_of_the_block(session: S3Session) -> None:
+    """Who finds that the object exists, and goes on, does not overwrite it by leaving the block."""
+    session.put_object("key", b"there")
+    with session.create_multipart_upload("key") as upload:
+        upload.upload_part(1, b"a")
+        try:
+            upload.complete(if_none_match="*")
+        except PreconditionFailed:
+            pass
+    assert b"there" == session.get_object("key").data
+    assert [] == list(session.list_multipart_uploads())
+
+
 def test_after_a_refused_condition_there_is_another_try(session: S3Session) -> None:
     """PreconditionFailed leaves the upload usable."""
     etag = session.put_object("key", b"there").etag
