@@ -577,6 +577,18 @@ def test_a_named_pipe(store: tuple[S3Session, Watch], tmp_path: Path, size: int)
     assert_stored(session, content(size))
 
 
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="a file of size 0 that is not empty")
+def test_a_file_that_lies_about_its_size(store: tuple[S3Session, Watch]) -> None:
+    """What the system makes up while it is read has a size of 0, and is stored all the same."""
+    session, _ = store
+    path = Path("/proc/version")
+    session.upload_file(path, "key")
+    assert_stored(session, path.read_bytes())
+    with path.open("rb") as file:
+        session.put_object("key", file)
+    assert_stored(session, path.read_bytes())
+
+
 def test_a_file_that_was_just_written_is_settled_first(store: tuple[S3Session, Watch], tmp_path: Path) -> None:
     """A change of the same size within the same tick of the file system's clock does not go unnoticed."""
     session, watch = store
