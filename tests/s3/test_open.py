@@ -14,6 +14,8 @@ import lzma
 import pickle
 import random
 import shutil
+import subprocess
+import sys
 import tarfile
 import warnings
 import zipfile
@@ -42,8 +44,10 @@ from s3func.message import BodyStream, Request, Response
 from s3func.reader import ObjectReader
 from s3func.results import PutResult
 from s3func.session import Session
+from s3func.testing import server
 from s3func.transport.transfer import TransferConfig
 from s3func.writer import ObjectWriter, TextWriter
+from tests.faults.children import in_child, needs_fork
 from tests.faults.scripted import eventually
 from tests.s3.rigs import FrozenClock, Recorder, embedded, recorded, success
 
@@ -910,6 +914,65 @@ def test_a_forgotten_text_file(session: S3Session, content: bytes) -> None:
         gc.collect()
     assert [ResourceWarning] == [warning.category for warning in seen]
     assert_unpublished(session)
+
+
+FORGETFUL = """
+import io, sys
+from s3func import S3Session
+from s3func.transport.transfer import TransferConfig
+transfer = TransferConfig(multipart_threshold=5 << 20, part_size=5 << 20)
+session = S3Session({key_id!r}, {secret!r}, "bucket", {url!r}, "us-east-1", transfer=transfer)
+file = session.open("key", "wb")
+file.write(bytes(11 << 20))
+assert list(session.list_multipart_uploads())
+text = io.TextIOWrapper(session.open("text", "wb"))
+text.write("half")
+"""
+
+
+@pytest.mark.parametrize("end", ["", "sys.exit(0)", "del file, text"])
+def test_a_process_that_ends(end: str) -> None:
+    """A file that is open when the process ends is not published, its upload is aborted, and nothing hangs."""
+    with server() as store:
+        session = store.session("bucket")
+        program = FORGETFUL.format(key_id=store.access_key_id, secret=store.secret_access_key, url=store.endpoint_url)
+        done = subprocess.run(
+            [sys.executable, "-c", program + end], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert 0 == done.returncode, done.stderr
+        assert ["'key' was not published", "'text' was not published"] == sorted(
+            line.partition(":")[0] for line in done.stderr.splitlines()
+        )
+        assert not session.exists("key")
+        assert not session.exists("text")
+        assert not has_uploads(session)
+
+
+@needs_fork
+def test_a_child_leaves_the_files_of_its_parent_alone() -> None:
+    """What a forked child does with a copy of an open file does nothing to the object that its parent is writing."""
+    with server() as store:
+        session = store.session("bucket", transfer=SMALL_PARTS)
+        file = session.open("key", "wb")
+        file.write(LARGE)
+        assert has_uploads(session)
+
+        def meddle() -> None:
+            for refused in (lambda: file.write(b"x"), file.publish, file.close):
+                with pytest.raises(ValueError, match="another process"):
+                    refused()
+            with pytest.raises(Oops), file:
+                raise Oops
+            file.abort()
+
+        def drop() -> None:
+            # The child's only reference, as far as the collector knows.
+            file.__del__()
+
+        assert in_child(meddle)
+        assert in_child(drop)
+        file.close()
+        assert LARGE == session.get_object("key").data
 
 
 def test_an_open_file_keeps_no_exception(session: S3Session) -> None:
