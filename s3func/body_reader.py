@@ -285,7 +285,7 @@ class RawBody(io.RawIOBase):
         """Let go of the stream; where little of it is left, the connection is worth reading that for."""
         stream = self._stream
         left = 0 if self._end is None else self._end - self._at
-        if stream is not None and 0 < left <= self.read_ahead:
+        if stream is not None and 0 < left <= BUFFER:
             scratch = memoryview(bytearray(left))
             try:
                 while left and (count := stream.readinto(scratch[:left])):
