@@ -749,13 +749,17 @@ def test_the_order_of_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert ["file"] == calls
 
 
-@pytest.mark.parametrize("missing", ["O_TMPFILE", "the call", "/proc"])
+@pytest.mark.parametrize("missing", ["O_TMPFILE", "the call", "the right to link"])
 def test_a_system_without_nameless_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Where a file cannot be without a name, or could not be given one, it has a hidden one."""
     if missing == "O_TMPFILE":
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    elif missing == "/proc":
-        monkeypatch.setattr(target, "_named_by", lambda descriptor: f"{tmp_path}/none/{descriptor}")
+    elif missing == "the right to link":
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
     else:
         monkeypatch.setattr(os, "O_TMPFILE", 1 << 30, raising=False)
     seen: set[int] = set()
@@ -773,25 +777,32 @@ def test_an_error_at_the_very_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_of_hidden_file: str, call: str
 ) -> None:
     """A disk that fails when all bytes are there leaves the old file and nothing else."""
-    if call == "link" and kind_of_hidden_file == "named":
-        pytest.skip("a file that has a name is not given one")
     path = tmp_path / "file"
     path.write_bytes(b"before")
-    real_close = os.close
+    real = getattr(os, call)
 
-    def fail(*_: object, **__: object) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        if call == "close":
+            is_file = stat.S_ISREG(os.fstat(*arguments).st_mode)
+            real(*arguments)
+            if not is_file:
+                return
         raise OSError(errno.EIO, "Input/output error")
 
-    def fail_to_close(descriptor: int) -> None:
-        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        real_close(descriptor)
-        if is_file:
-            fail()
-
     with OneObject(DATA).session() as session, monkeypatch.context() as patch:
-        patch.setattr(os, call, fail_to_close if call == "close" else fail)
+        # At the end of the bytes, so that nothing before it fails.
+        begin_to_fail = {len(DATA): lambda: patch.setattr(os, call, fail)}
+
+        def progress(done: int, total: int | None) -> None:
+            begin_to_fail.get(done, int)()
+
+        if call == "link" and kind_of_hidden_file == "named":
+            # A file that has a name is not given one.
+            session.download_file("key", path, transfer=SMALL_PARTS, progress=progress)
+            assert DATA == path.read_bytes()
+            return
         with pytest.raises(OSError, match="Input/output"):
-            session.download_file("key", path, transfer=SMALL_PARTS, fsync=True)
+            session.download_file("key", path, transfer=SMALL_PARTS, fsync=True, progress=progress)
     assert b"before" == path.read_bytes()
     assert ["file"] == left_in(tmp_path)
 
