@@ -243,7 +243,7 @@ def _report(
         counter=[],
         final=final,
         sure=sure,
-        unsure=count["writing"] - sure - count["fenced"],
+        unsure=count["writing"] - sure,
         killed=len(killed),
         stopped=stops,
         lost_leases=count["lost"],

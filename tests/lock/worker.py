@@ -69,16 +69,17 @@ def section(session: S3Session, lock: Any, diary: Diary, rng: random.Random) -> 
     diary.write("held", token=token, remaining=lock.remaining())
     if rng.random() < 0.2:
         fork_and_exit()
-    value = int(session.get_object("counter", headers={TOKEN_HEADER: str(token)}).data)
-    time.sleep(rng.uniform(0.001, 0.1))
-    if not lock.valid():
-        diary.write("lost", token=token)
-        return
-    diary.write("writing", token=token, remaining=lock.remaining())
     try:
+        value = int(session.get_object("counter", headers={TOKEN_HEADER: str(token)}).data)
+        time.sleep(rng.uniform(0.001, 0.1))
+        if not lock.valid():
+            diary.write("lost", token=token)
+            return
+        diary.write("writing", token=token, remaining=lock.remaining())
         session.put_object("counter", str(value + 1), headers={TOKEN_HEADER: str(token)})
         diary.write("wrote", token=token)
     except PreconditionFailed:
+        # The lease ran out meanwhile, and the next holder has been here.
         diary.write("fenced", token=token)
 
 
