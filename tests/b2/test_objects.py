@@ -381,7 +381,11 @@ def test_a_copy_of_more_than_5_gb(known: bool) -> None:
     session = session_on(fake)
     source = session.put_object("key", bytes(1000), {"a": "b"}, "text/plain")
     fake.copy_max = 500
-    session.copy_object("key", "copy", None if known else source.version_id)
+    told: list[tuple[int, int | None]] = []
+    version_id = None if known else source.version_id
+    session.copy_object("key", "copy", version_id, progress=lambda done, total: told.append((done, total)))
+    assert sorted(told) == told
+    assert (1000, 1000) == told[-1]
     got = session.get_object("copy")
     assert bytes(1000) == got.data
     assert ({"a": "b"}, "text/plain", source.etag) == (got.user_metadata, got.content_type, got.content_sha1)
