@@ -491,7 +491,7 @@ def test_an_object_that_is_replaced_all_the_time(tmp_path: Path, *, resume: bool
     path = tmp_path / "file"
     path.write_bytes(b"before")
     store = OneObject(DATA)
-    store.on_get = replacing(store, [*OTHERS, *OTHERS], 1)
+    store.on_get = replacing(store, [b"%d " % number * 2000 for number in range(1000)], 1)
     with store.session() as session, pytest.raises(PreconditionFailed) as caught:
         session.download_file("key", path, transfer=SMALL_PARTS, resume=resume)
     assert ("bucket", "key") == (caught.value.bucket, caught.value.key)
