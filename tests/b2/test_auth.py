@@ -246,7 +246,11 @@ def test_a_child_begins_without_token() -> None:
     assert account is not None
     child = os.fork()
     if child == 0:
-        os._exit(0 if account._grant is None and not account.uploads and account._lock.acquire(blocking=False) else 1)
+        forgotten = False
+        try:
+            forgotten = account._grant is None and not account.uploads and account._lock.acquire(blocking=False)
+        finally:
+            os._exit(0 if forgotten else 1)
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert account._grant is not None
     assert account.uploads

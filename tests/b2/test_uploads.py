@@ -103,6 +103,15 @@ def test_five_urls_are_enough_for_tokens_that_expire() -> None:
     assert len(fake.calls("b2_upload_file")) <= 5
 
 
+def test_five_urls_are_enough_for_a_mixture() -> None:
+    """Tokens that are refused and then servers that fail are five uploads together."""
+    fake = service()
+    fake.fault("b2_upload_file", *[refused(401, "expired_auth_token")] * 3, *[refused(500, "internal_error")] * 20)
+    with pytest.raises(ServerError):
+        session_on(fake).put_object("key", b"content")
+    assert 5 == len(fake.calls("b2_upload_file"))
+
+
 def test_one_attempt_means_one() -> None:
     """With retries=1 a failing upload is one call."""
     fake = service()
