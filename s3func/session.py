@@ -96,8 +96,10 @@ class Session(ABC):
         source_version_id: str | None = None,
         source_bucket: str | None = None,
         dest_bucket: str | None = None,
+        *,
+        source_if_match: str | None = None,
     ) -> CopyResult:
-        """Copy an object inside the store."""
+        """Copy an object inside the store; with source_if_match only if it still has this ETag."""
 
     @abstractmethod
     def delete_object(self, key: str, version_id: str | None = None, *, bucket: str | None = None) -> DeleteResult:
