@@ -420,8 +420,11 @@ class Bakery:
             for victim in victims:
                 yield from self.remove(victim)
             yield Pause(seconds)
-        finally:
+        except S3FuncError:
             yield from self.leave(own)
+            raise
+        # No `finally`: a generator that is closed, because something broke in, must not yield.
+        yield from self.leave(own)
 
 
 class _Queue:

@@ -324,6 +324,28 @@ def test_breaking_with_wait_lets_nobody_in_before_the_victim_knows() -> None:
     victim.release()
 
 
+def test_breaking_that_is_interrupted_blocks_nobody() -> None:
+    """KeyboardInterrupt, or a store that fails, while break_lock waits: its own ticket goes at once."""
+    shelf = Shelf()
+    victim, breaker = shelf.lock(), shelf.lock()
+    victim.acquire()
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    breaker._time.sleep = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        breaker.break_lock(wait=True)
+    assert [] == shelf.announced
+    victim.release()
+    victim.acquire()
+    shelf.fails = lambda verb, key: NoSuchBucket("gone") if verb == "delete" and ".0." in key else None
+    with pytest.raises(NoSuchBucket):
+        breaker.break_lock(wait=True)
+    shelf.fails = lambda verb, key: None
+    victim.release()
+
+
 def test_an_interrupt_leaves_no_ticket() -> None:
     """KeyboardInterrupt while waiting, or between the puts: the ticket goes, and the lock can be acquired again."""
     shelf = Shelf()
