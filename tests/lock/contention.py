@@ -2,14 +2,18 @@
 
 `python -m tests.lock.contention [SECONDS [PAUSE]]`: six workers (worker.py) on the embedded server. Every PAUSE seconds
 (2) whoever holds the lock is killed and another one takes its place; at the end one is stopped for longer than its lease.
-One in ten requests about the lock is carried out and then answered with 500. The server itself sees every counter that is written, and refuses a token smaller than one that it saw.
+One in ten requests about the lock is carried out and then answered with 500. The server itself sees every counter that is
+written, and refuses a token smaller than one that it saw. With S3FUNC_INTEROP_RGW in the environment (see
+tests/interop/servers.py) all this is on that server instead, which guards nothing.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -27,6 +31,7 @@ from tests.lock.worker import TOKEN_HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
 BUCKET = "bucket"
+FOREIGN = "S3FUNC_INTEROP_RGW"
 
 
 class FencedApp(S3App):
@@ -169,6 +174,25 @@ def contend_here(*, share: float = 0.1, **settings: Any) -> Report:
     return report._replace(counter=app.counter, lost_answers=app.lost)
 
 
+def contend_there(**settings: Any) -> Report:
+    """On the server that the environment names; the workers themselves lose answers."""
+    words = dict(word.split("=", 1) for word in os.environ[FOREIGN].split())
+    store = {
+        "access_key_id": words["access_key"],
+        "access_key": words["secret_key"],
+        "endpoint_url": words["endpoint"],
+        "region": words["region"],
+        "bucket": f"s3func-{secrets.token_hex(8)}",
+    }
+    with S3Session(**store) as session:  # type: ignore[arg-type]
+        session.create_bucket()
+        try:
+            return contend(store | {"share": 0.1}, **settings)
+        finally:
+            session.delete_objects([entry.key for entry in session.list_objects()])
+            session.delete_bucket()
+
+
 def contend(
     store: dict[str, Any], *, workers: int = 6, kills: int = 3, pause: float = 2.0, stops: int = 1, ttl: float = 3
 ) -> Report:
@@ -281,7 +305,8 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 60.0
     pause = float(sys.argv[2]) if len(sys.argv) > 2 else 2.0
     ttl = 3.0
-    report = contend_here(kills=max(1, int(seconds / pause)), pause=pause, ttl=ttl)
+    settings: dict[str, Any] = {"kills": max(1, int(seconds / pause)), "pause": pause, "ttl": ttl}
+    report = contend_there(**settings) if FOREIGN in os.environ else contend_here(**settings)
     wrong = faults(report)
     silences = ", ".join(f"{silence:.2f}" for silence in sorted(report.silences))
     # ttl, grace, confirm, and the longest poll with its jitter.
