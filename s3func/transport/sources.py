@@ -32,7 +32,9 @@ class BufferSource:
 
     def __init__(self, source: bytes | bytearray | memoryview) -> None:
         self._source = source
-        self.view = memoryview(source if memoryview(source).c_contiguous else bytes(source)).cast("B")
+        given = memoryview(source)
+        # A view with a zero in its shape cannot be cast.
+        self.view = given.cast("B") if given.c_contiguous and given.nbytes else memoryview(bytes(given))
         self.size = len(self.view)
 
     def body(self) -> Body:

@@ -7,6 +7,7 @@ import random
 import threading
 import tracemalloc
 import zlib
+from array import array
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -302,6 +303,21 @@ def test_a_checksum_of_the_callers_own(store: tuple[S3Session, Watch]) -> None:
     assert ["put", "put"] == watch.kinds
     with pytest.raises(ValueError, match="headers holds a checksum"):
         session.put_object("key", data, headers={"content-md5": "x"}, multipart=True)
+
+
+def test_views_of_every_shape(store: tuple[S3Session, Watch]) -> None:
+    """A buffer is its bytes, whatever it is a view of: numbers, rows and columns, or nothing in three rows."""
+    session, _ = store
+    numbers = memoryview(array("d", range(500)))
+    table = numbers.cast("B").cast("B", shape=[50, 80])
+    for body, data in ((numbers, numbers.tobytes()), (table, table.tobytes()), (table[:0], b"")):
+        for many in (None, True):
+            session.put_object("key", body, multipart=many)
+            assert_stored(session, data)
+        stream = session._upload_stream("key")
+        stream.write(body)
+        stream.finish()
+        assert_stored(session, data)
 
 
 # --- memory, connections, threads
