@@ -112,7 +112,7 @@ def outcome(session: Any, step: Step) -> Any:
         return type(error).__name__, str(error)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(STEPS, max_size=25))
 def test_both_sessions_come_to_the_same(steps: list[Step]) -> None:
     """Whatever is done in whatever order, both sessions give the same results and the same kinds of errors."""
