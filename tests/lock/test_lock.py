@@ -16,6 +16,7 @@ import pytest
 
 from s3func import S3Session
 from s3func.errors import ConnectError, LockError, LockLost, LockStoreError, LockTimeout, NoSuchBucket, S3FuncError
+from s3func.lock import Lock
 from s3func.lock.lease import LeaseClock
 from tests.lock.rigs import START, Answer, HandClock, Shelf, Wire, keys, once
 
@@ -580,3 +581,41 @@ def test_an_answer_that_is_lost_while_renewing_is_survived(wire: Wire, session: 
         assert kept.beat()
         assert lock.valid()
     assert [] == keys(session)
+
+
+def test_numbers_that_run_out_are_an_error() -> None:
+    """Somebody who may write to the bucket wrote the last number that there is: a clear error, and no ticket."""
+    shelf = Shelf()
+    last = "job.lock/" + "0" * 24 + ".1.xf" + "9" * 19
+    shelf.put_object(last, b"")
+    with pytest.raises(LockStoreError, match="run out"):
+        shelf.lock().acquire()
+    assert [last] == list(shelf.objects)
+
+
+def test_on_lost_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    """What the caller's function raises is logged, and the thread that renews goes on."""
+
+    def fail(lock: Lock, reason: str) -> None:
+        raise ZeroDivisionError(reason)
+
+    shelf = Shelf()
+    lock = shelf.lock(ttl=9, on_lost=fail)
+    lock.acquire()
+    shelf.clock.sleep(10)
+    renew_now()
+    assert lock.lost.wait(30)
+    lock.release()
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_ticket_that_stays_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """acquire() says False, and the log that the ticket could not be withdrawn."""
+    shelf = Shelf()
+    holder = shelf.lock(ttl=None)
+    holder.acquire()
+    shelf.fails = lambda verb, key: ConnectError("down") if verb == "delete" else None
+    assert not shelf.lock().acquire(blocking=False)
+    assert "may stand in the queue" in caplog.text
+    shelf.fails = lambda verb, key: None
+    holder.release()
