@@ -97,7 +97,8 @@ def _candidates(put: Put, size: int) -> list[_Found]:
     """The uploads of this key that could be of this file: those with parts first, the newest first."""
     try:
         entries = [entry for entry in put.uploads() if _is_wanted(put, entry.checksum_algorithm)]
-    except NotImplementedByStore:
+    except (NotImplementedByStore, NoSuchUpload):
+        # The second is how rclone says that there are none.
         return []
     entries.sort(key=_age, reverse=True)
     found = []
