@@ -143,7 +143,7 @@ class Payload:
     def _payload_blocks(self) -> Iterator[bytes | memoryview]:
         """The payload, taken out of its chunks; IncompleteBody where fewer or more bytes came than were announced."""
         received = 0
-        for block in _blocks(self._body):
+        for block in blocks_of(self._body):
             received += len(block)
             if self._decoder is None:
                 yield block
@@ -257,7 +257,8 @@ def _decoded(text: str, algorithm: str) -> bytes | None:
     return digest if len(digest) == _DIGEST_BYTES[algorithm] else None
 
 
-def _blocks(body: bytes | UploadBody | BodyStream) -> Iterator[bytes | memoryview]:
+def blocks_of(body: bytes | UploadBody | BodyStream) -> Iterator[bytes | memoryview]:
+    """The body as it arrives; what is wrong with it on the way is a ServiceError, or a BodySourceError."""
     if isinstance(body, bytes):
         if body:
             yield body

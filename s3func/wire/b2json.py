@@ -231,11 +231,15 @@ def file_fields(file: StoredFile, *, v1: bool = False) -> dict[str, Any]:
         "fileId": file.file_id,
         "fileInfo": dict(file.info),
         "fileName": file.file_name,
+        "uploadTimestamp": file.upload_timestamp,
+    }
+    # A hide marker and a folder have none of these; official clients take a null for something that has.
+    protection = {
         "fileRetention": file.retention,
         "legalHold": file.legal_hold,
         "serverSideEncryption": file.encryption,
-        "uploadTimestamp": file.upload_timestamp,
     }
+    fields |= {name: value for name, value in protection.items() if value is not None}
     if v1:
         fields["size"] = file.size
     return fields
