@@ -164,6 +164,7 @@ class StoredFile(NamedTuple):
     retention: Mapping[str, Any] | None = None
     legal_hold: Mapping[str, Any] | None = None
     encryption: Mapping[str, Any] | None = None
+    replication_status: str | None = None
 
 
 def parse_file(body: bytes) -> StoredFile:
@@ -194,6 +195,7 @@ def stored_file(row: Any) -> StoredFile:
             row.get("fileRetention"),
             row.get("legalHold"),
             row.get("serverSideEncryption"),
+            row.get("replicationStatus"),
         )
     except (AttributeError, KeyError, TypeError):
         raise ProtocolError("a file in the answer has no name") from None
@@ -238,6 +240,7 @@ def file_fields(file: StoredFile, *, v1: bool = False) -> dict[str, Any]:
         "fileRetention": file.retention,
         "legalHold": file.legal_hold,
         "serverSideEncryption": file.encryption,
+        "replicationStatus": file.replication_status,
     }
     fields |= {name: value for name, value in protection.items() if value is not None}
     if v1:

@@ -110,6 +110,7 @@ def described(bucket: BucketInfo, stored: StoredObject, key: Key | None, action:
         retention=_retention(bucket, stored, key),
         legal_hold=_legal_hold(bucket, stored.documents, key),
         encryption=encryption_of(stored.documents),
+        replication_status=_replication_status(bucket, stored.key),
         **_owner(bucket, key),
     )
 
@@ -262,6 +263,25 @@ def check_lockable(bucket: BucketInfo) -> None:
 def _about(attributes: ObjectAttributes) -> dict[str, Any]:
     document = attributes.documents.get(ABOUT)
     return json.loads(document) if document else {}
+
+
+def with_key_md5(file: StoredFile, sent: Mapping[str, str]) -> StoredFile:
+    """The row with the MD5 of the customer's key, which is known only while the key is here; sent: S3's headers."""
+    md5 = sent.get(f"{_SSE_OF_S3}-customer-key-md5")
+    if md5 is None or file.encryption is None:
+        return file
+    return file._replace(encryption={**file.encryption, "customerKeyMd5": md5})
+
+
+def _replication_status(bucket: BucketInfo, name: str) -> str | None:
+    """That a file is to be replicated, which this server never does; None where no rule of the bucket says so."""
+    document = bucket.documents.get(ABOUT, "")
+    if "asReplicationSource" not in document:
+        return None
+    source = json.loads(document)["replicationConfiguration"].get("asReplicationSource") or {}
+    rules = source.get("replicationRules") or []
+    enabled = (rule for rule in rules if isinstance(rule, dict) and rule.get("isEnabled"))
+    return "pending" if any(name.startswith(str(rule.get("fileNamePrefix", ""))) for rule in enabled) else None
 
 
 def _owner(bucket: BucketInfo, key: Key | None) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from s3func.server.b2.files import (
     encryption_setting,
     file_info,
     sha1_checksum,
+    with_key_md5,
 )
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import ObjectReader, StoredObject
@@ -41,18 +42,20 @@ def start_large_file(call: B2Call) -> Response:
     bucket = call.bucket()
     name = file_name(call.text("fileName"))
     call.demand("writeFiles", bucket, name)
+    encryption = encryption_setting(call.mapping("serverSideEncryption"))
     made = documents(
         bucket,
         call.key,
         call.clock.now(),
-        encryption_setting(call.mapping("serverSideEncryption")),
+        encryption,
         call.mapping("fileRetention"),
         call.optional_text("legalHold"),
         finished=False,
     )
     about = attributes(bucket, call.key, call.text("contentType"), call.mapping("fileInfo") or {}, name, made)
     upload = call.backend.create_upload(bucket.name, name, about)
-    return answer(b2json.render_file(described_upload(bucket, upload, call.key), v1=call.version == 1))
+    file = with_key_md5(described_upload(bucket, upload, call.key), encryption)
+    return answer(b2json.render_file(file, v1=call.version == 1))
 
 
 def finish_large_file(call: B2Call) -> Response:
@@ -158,7 +161,8 @@ def copy_file(call: B2Call) -> Response:
             with store.begin_put(bucket.name, name) as writer:
                 digest = _pour(reader, start, end, writer.write)
                 made_of = writer.commit(replace(about, checksums=sha1_checksum(digest)))
-    return answer(b2json.render_file(described(bucket, made_of, call.key, "copy"), v1=call.version == 1))
+    file = with_key_md5(described(bucket, made_of, call.key, "copy"), target)
+    return answer(b2json.render_file(file, v1=call.version == 1))
 
 
 def copy_part(call: B2Call) -> Response:

@@ -25,6 +25,7 @@ from s3func.server.b2.files import (
     documents,
     encryption_headers,
     sha1_checksum,
+    with_key_md5,
 )
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backends.identity import bucket_identity
@@ -98,14 +99,16 @@ def _upload_file(call: B2Call, key: Key, bucket_id: str) -> Response:
             "retainUntilTimestamp": int(until) if until.isdecimal() else None,
         }
     hold = headers.get("x-bz-file-legal-hold")
-    made = documents(bucket, key, call.clock.now(), encryption_headers(headers), retention, hold)
+    encryption = encryption_headers(headers)
+    made = documents(bucket, key, call.clock.now(), encryption, retention, hold)
     about = attributes(bucket, key, _header(call, "content-type"), info, name, made)
     with call.backend.begin_put(bucket.name, name) as writer:
         received = _pour(call, writer.write)
         if not received.is_verified:
             about = replace(about, documents={**about.documents, ABOUT: json.dumps({"unverified": True})})
         stored = writer.commit(replace(about, checksums=sha1_checksum(received.sha1)))
-    return answer(b2json.render_file(described(bucket, stored, key), v1=call.version == 1))
+    file = with_key_md5(described(bucket, stored, key), encryption)
+    return answer(b2json.render_file(file, v1=call.version == 1))
 
 
 def upload_part(call: B2Call) -> Response:
