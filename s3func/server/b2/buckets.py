@@ -173,34 +173,33 @@ def _described(call: B2Call, info: BucketInfo) -> StoredBucket:
         "accountId": call.key.account_id,
         "bucketInfo": settings.get("bucketInfo", {}),
         "corsRules": settings.get("corsRules", []),
-        "defaultServerSideEncryption": _readable(
-            call, "readBucketEncryption", identity, {"algorithm": None, "mode": None}, _encryption(info)
-        ),
+        "defaultServerSideEncryption": _readable(call, "readBucketEncryption", identity, _encryption(info)),
         "fileLockConfiguration": _readable(call, "readBucketRetentions", identity, _file_lock(info)),
         "lifecycleRules": settings.get("lifecycleRules", []),
         "options": ["s3"],
-        "replicationConfiguration": _readable(
-            call,
-            "readBucketReplications",
-            identity,
-            {"asReplicationDestination": None, "asReplicationSource": None},
-            settings.get("replicationConfiguration"),
-        ),
+        "replicationConfiguration": _readable(call, "readBucketReplications", identity, _replication(settings)),
     }
     return StoredBucket(identity, info.name, settings.get("type", "allPrivate"), settings.get("revision", 1), row)
 
 
-def _readable(
-    call: B2Call, capability: str, identity: str, default: Mapping[str, Any], value: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def _readable(call: B2Call, capability: str, identity: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
     """A setting that not every key may read."""
     if not call.key.may(capability, identity):
         return {"isClientAuthorizedToRead": False, "value": None}
-    return {"isClientAuthorizedToRead": True, "value": {**default, **(value or {})}}
+    return {"isClientAuthorizedToRead": True, "value": value}
 
 
-def _encryption(info: BucketInfo) -> dict[str, str] | None:
-    return {"algorithm": "AES256", "mode": "SSE-B2"} if ENCRYPTION in info.documents else None
+def _replication(settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the bucket is replicated from and to; None for neither."""
+    value = settings.get("replicationConfiguration") or {}
+    if not any(value.values()):
+        return None
+    return {"asReplicationDestination": None, "asReplicationSource": None, **value}
+
+
+def _encryption(info: BucketInfo) -> dict[str, str | None]:
+    encrypted = ENCRYPTION in info.documents
+    return {"algorithm": "AES256", "mode": "SSE-B2"} if encrypted else {"algorithm": None, "mode": None}
 
 
 def _file_lock(info: BucketInfo) -> dict[str, Any]:
