@@ -222,7 +222,7 @@ def render_file(file: StoredFile, *, v1: bool = False) -> bytes:
 
 def file_fields(file: StoredFile, *, v1: bool = False) -> dict[str, Any]:
     """The row of a file; v1 repeats its length under the name that it had then."""
-    fields = {
+    fields: dict[str, Any] = {
         "accountId": file.account_id,
         "action": file.action,
         "bucketId": file.bucket_id,
@@ -242,7 +242,7 @@ def file_fields(file: StoredFile, *, v1: bool = False) -> dict[str, Any]:
         "serverSideEncryption": file.encryption,
         "replicationStatus": file.replication_status,
     }
-    fields |= {name: value for name, value in protection.items() if value is not None}
+    fields.update({name: value for name, value in protection.items() if value is not None})
     if v1:
         fields["size"] = file.size
     return fields
