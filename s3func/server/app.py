@@ -162,7 +162,7 @@ class S3App:
             return None
         try:
             # By the name of a host, the whole path is the key.
-            if self._target(request, mount).bucket not in {"b2api", "file"}:
+            if self._target(request, mount).bucket != path.split("/", 2)[1]:
                 return None
         except ServiceError:
             return self.b2
