@@ -20,10 +20,10 @@ from time import gmtime, strftime
 from s3func.errors import service_error
 
 _ID = re.compile(
-    r"4_z[0-9a-f]{24}_f(?P<kind>[12])(?P<serial>[0-9a-f]{15})_d[0-9]{8}_m[0-9]{6}_c[0-9]{3}_v[0-9]{7}_t[0-9]{4}_u0[0-9]{13}"
-    r"(?:@(?P<place>[0-9a-f]{1,16}))?",
+    r"4_z[0-9a-f]{24}_f(?P<kind>[12])(?P<serial>[0-9a-f]{15})_d[0-9]{8}_m[0-9]{6}_c[0-9]{3}_v[0-9]{7}_t[0-9]{4}_u0[0-9]{13}",
     re.ASCII,
 )
+_PLACE = re.compile(r"[0-9a-f]{1,16}", re.ASCII)
 _FORMER_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _SERIALS = 1 << 60
 _RANDOM = 10**14
@@ -67,12 +67,12 @@ def version_place(text: str, argument: str) -> int | None:
 
     InvalidArgument for what is no id of ours.
     """
-    found = _ID.fullmatch(text)
-    if found is not None and found["place"] is not None:
-        return int(found["place"], 16)
-    if found is not None and found["kind"] == "2":
-        return None
-    return marker_serial(text, argument)
+    identity, _, place = text.partition("@")
+    serial = marker_serial(identity, argument)
+    if _PLACE.fullmatch(place) is not None:
+        return int(place, 16)
+    found = _ID.fullmatch(identity)
+    return None if found is not None and found["kind"] == "2" else serial
 
 
 def marker_serial(text: str, argument: str) -> int:
