@@ -55,7 +55,7 @@ class Payload:
         """
         headers = call.headers
         self._body = call.request.body
-        self._sent_length = _declared_length(self._body, headers, required=required)
+        self._sent_length = declared_length(self._body, headers, required=required)
         self.length = self._sent_length
         self._decoder: Decoder | None = None
         if call.grant.payload_form:
@@ -178,9 +178,10 @@ def declared_checksum(headers: Mapping[str, str]) -> dict[str, str]:
     return sent
 
 
-def _declared_length(
+def declared_length(
     body: bytes | UploadBody | BodyStream, headers: Mapping[str, str], *, required: bool
 ) -> int | None:
+    """Bytes of a body as it is sent, None where nobody knows; one that is not required and not announced is empty."""
     declared = headers.get("content-length")
     if declared is not None:
         if _LENGTH.fullmatch(declared) is None:

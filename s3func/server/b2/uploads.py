@@ -30,7 +30,7 @@ from s3func.server.b2.files import (
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backends.identity import bucket_identity
 from s3func.server.encryption import check_part
-from s3func.server.payload import blocks_of
+from s3func.server.payload import blocks_of, declared_length
 from s3func.server.powers import PART_NUMBER_MAX
 from s3func.wire import b2json
 
@@ -137,11 +137,11 @@ def _pour(call: B2Call, write: Callable[[bytes | memoryview], object]) -> Receiv
     """Hand the body to `write`, and compare it with what is said about it."""
     headers = call.request.headers
     declared = _header(call, "x-bz-content-sha1")
-    length = headers.get("content-length", "")
-    if not length.isdecimal():
+    length = declared_length(call.request.body, headers, required=True)
+    if length is None:
         raise bad_request("Missing header: Content-Length")
     at_end = declared == "hex_digits_at_end"
-    left = int(length) - (_SHA1_DIGITS if at_end else 0)
+    left = length - (_SHA1_DIGITS if at_end else 0)
     if left < 0:
         raise bad_request("The body is shorter than a SHA-1")
     if left > FILE_BYTES_MAX:
