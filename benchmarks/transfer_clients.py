@@ -167,15 +167,11 @@ class Boto3Crt:
         botocore: Any = importlib.import_module("botocore.session")
         session = botocore.Session()
         session.set_credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
-        # Left to itself it aims at the network of the machine that it finds itself on; here that is the sink's.
-        client = crt.create_s3_crt_client(
-            REGION,
-            auth.AwsCredentialsProvider.new_static(ACCESS_KEY_ID, SECRET_ACCESS_KEY),
-            use_ssl=False,
-            **({"part_size": task.part_size} if task.part_size else {}),
-        )
+        provider = auth.AwsCredentialsProvider.new_static(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        client = crt.create_s3_crt_client(REGION, provider, use_ssl=False)
         serializer = crt.BotocoreCRTRequestSerializer(session, {"region_name": REGION, "endpoint_url": task.endpoint})
-        config = manager.TransferConfig(max_request_concurrency=task.connections)
+        parts = {"multipart_chunksize": task.part_size, "multipart_threshold": task.part_size} if task.part_size else {}
+        config = manager.TransferConfig(max_request_concurrency=task.connections, **parts)
         self._manager = crt.CRTTransferManager(client, serializer, config=config)
 
     def upload(self, task: Task) -> None:

@@ -17,24 +17,30 @@ if TYPE_CHECKING:
     from s3func.session import Session as Session
     from s3func.transport.retry import RetryPolicy as RetryPolicy
     from s3func.transport.timeouts import Timeouts as Timeouts
+    from s3func.transport.transfer import BandwidthLimit as BandwidthLimit
+    from s3func.transport.transfer import TransferConfig as TransferConfig
 
 _HOMES = {
     "B2Session": "s3func.b2.session",
+    "BandwidthLimit": "s3func.transport.transfer",
     "Capabilities": "s3func.models",
     "Credentials": "s3func.s3.credentials",
     "RetryPolicy": "s3func.transport.retry",
     "S3Session": "s3func.s3.session",
     "Session": "s3func.session",
     "Timeouts": "s3func.transport.timeouts",
+    "TransferConfig": "s3func.transport.transfer",
 }
 __all__ = [
     "B2Session",
+    "BandwidthLimit",
     "Capabilities",
     "Credentials",
     "RetryPolicy",
     "S3Session",
     "Session",
     "Timeouts",
+    "TransferConfig",
     "__version__",
     "errors",
 ]

@@ -227,7 +227,10 @@ class RawBody(io.RawIOBase):
         position = self._position
         if self._window_start <= position < self._window_start + len(self._window):
             return False
-        return self._stream is None or not self._at <= position <= self._at + _SKIPPED_MAX
+        if self._stream is None or not self._at <= position <= self._at + _SKIPPED_MAX:
+            return True
+        # A stream that was asked for to serve one large read ends before the object does.
+        return self._end is not None and position >= self._end
 
     def _read_into(self, view: memoryview) -> int:
         position = self._position
@@ -282,7 +285,7 @@ class RawBody(io.RawIOBase):
         """Let go of the stream; where little of it is left, the connection is worth reading that for."""
         stream = self._stream
         left = 0 if self._end is None else self._end - self._at
-        if stream is not None and 0 < left <= self.read_ahead:
+        if stream is not None and 0 < left <= BUFFER:
             scratch = memoryview(bytearray(left))
             try:
                 while left and (count := stream.readinto(scratch[:left])):

@@ -96,8 +96,10 @@ class Session(ABC):
         source_version_id: str | None = None,
         source_bucket: str | None = None,
         dest_bucket: str | None = None,
+        *,
+        source_if_match: str | None = None,
     ) -> CopyResult:
-        """Copy an object inside the store."""
+        """Copy an object inside the store; with source_if_match only if it still has this ETag."""
 
     @abstractmethod
     def delete_object(self, key: str, version_id: str | None = None, *, bucket: str | None = None) -> DeleteResult:
@@ -325,15 +327,18 @@ class Session(ABC):
     @final
     def limited(self, seconds: float) -> Self:
         """This session with the same connections, each of whose calls ends after so many seconds: DeadlineExceeded."""
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise TypeError(f"seconds must be a number, not {type(seconds).__name__}")
+        # More than 30 years is a mistake of the unit.
+        if not 0 < seconds <= 1e9:
+            raise ValueError(f"seconds must be positive, and at most 1e9, not {seconds}")
         from s3func.transport.client import Client
 
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
-        client = twin.__dict__.get("_client")
-        if isinstance(client, Client):
-            total = seconds if client.total_seconds is None else min(seconds, client.total_seconds)
-            twin.__dict__["_client"] = client.limited(total)
-        return twin
+        client = getattr(self, "_client", None)
+        if not isinstance(client, Client):
+            return self._twin()
+        total = seconds if client.total_seconds is None else min(seconds, client.total_seconds)
+        return self._twin(_client=client.limited(total))
 
     @overload
     def open(

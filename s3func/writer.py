@@ -4,7 +4,8 @@ Rule 1: the object appears when the file is closed cleanly, or never: nobody eve
 Rule 2: leaving a `with` block through an exception publishes nothing. Where the block is that of a wrapper
         (io.TextIOWrapper, io.BufferedWriter), whose end is a close() that says nothing of exceptions, close() looks for
         itself: it publishes nothing while an exception is being handled that was not when the file was opened.
-Rule 3: a file that is only forgotten, itself or inside its wrapper, publishes nothing and warns.
+Rule 3: a file that is only forgotten, itself or inside its wrapper, publishes nothing and warns; nor does one that is
+        still open when the process ends. A forked child leaves its parent's files alone.
 Rule 4: after a failure nothing is written any more, and close() raises it again.
 
 What rule 2 means for a bare close():
@@ -19,11 +20,14 @@ What rule 2 means for a bare close():
 
 from __future__ import annotations
 
+import atexit
 import io
+import os
 import sys
 import warnings
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakSet
 
 from s3func.errors import ObjectExists, PreconditionFailed, S3FuncError, ServiceError
 
@@ -32,6 +36,17 @@ if TYPE_CHECKING:
 
     from s3func.results import PutResult
     from s3func.session import PutOptions, Session, UploadStream
+
+
+_open_writers: WeakSet[ObjectWriter] = WeakSet()
+
+
+@atexit.register
+def _abort_open_writers() -> None:
+    # The collector comes too late for those: it finds them when nothing can be sent any more.
+    for writer in list(_open_writers):
+        if writer.give_up():
+            _log(f"{writer.name!r} was not published: its file was open when the process ended")
 
 
 class ObjectWriter(io.BufferedIOBase):
@@ -43,6 +58,8 @@ class ObjectWriter(io.BufferedIOBase):
         self._upload: UploadStream | None = upload
         self._failure: S3FuncError | None = None
         self._position = 0
+        self._process = os.getpid()
+        _open_writers.add(self)
         # The exception of an `except` block that the file is opened in; another one than that is ours to fear.
         error = sys.exception()
         self._opened_under = None if error is None else (error, error.__traceback__)
@@ -64,6 +81,7 @@ class ObjectWriter(io.BufferedIOBase):
         self._check_open()
         if self._failure is not None:
             raise copy(self._failure)
+        self._check_process()
         if not isinstance(data, bytes):
             view = memoryview(data)
             data = view.cast("B") if view.c_contiguous else bytes(view)
@@ -86,6 +104,7 @@ class ObjectWriter(io.BufferedIOBase):
         if self.result is not None:
             return self.result
         self._check_open()
+        self._check_process()
         upload = self._upload
         failure = self._failure
         try:
@@ -95,12 +114,12 @@ class ObjectWriter(io.BufferedIOBase):
                 raise ValueError("the file was forgotten")
             self.result = upload.finish()
         except PreconditionFailed as error:
-            self._give_up()
+            self.give_up()
             if self.mode == "xb":
                 raise _exists(error) from error
             raise
         except BaseException:
-            self._give_up()
+            self.give_up()
             raise
         finally:
             self._close()
@@ -111,7 +130,7 @@ class ObjectWriter(io.BufferedIOBase):
         if not self.closed:
             upload, self._upload = self._upload, None
             self._close()
-            if upload is not None:
+            if upload is not None and self._process == os.getpid():
                 upload.abort()
 
     def close(self) -> None:
@@ -124,7 +143,7 @@ class ObjectWriter(io.BufferedIOBase):
         if self._is_unwinding(sys._getframe(1)):  # noqa: SLF001 -- see _is_unwinding
             if self._failure is None:
                 _log(f"{self.name!r} was not published: its file was closed while an exception was being handled")
-            self._give_up()
+            self.give_up()
             self._close()
             return
         self.publish()
@@ -159,15 +178,17 @@ class ObjectWriter(io.BufferedIOBase):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._give_up()
+            self.give_up()
             self._close()
         elif not self.closed:
             self.publish()
 
     def __del__(self) -> None:
         if not self.closed:
-            self._forget()
-            self._close()
+            try:
+                self._forget()
+            finally:
+                self._close()
 
     def _dealloc_warn(self, source: object) -> None:
         """What a wrapper of the io module calls when it is garbage, before it calls close()."""
@@ -176,15 +197,15 @@ class ObjectWriter(io.BufferedIOBase):
 
     def _forget(self) -> None:
         upload, self._upload = self._upload, None
-        if upload is None:
+        if upload is None or self._process != os.getpid() or sys.is_finalizing():
             return
         # The collector may run inside any lock of any thread, so what talks to the store runs in one of its own.
         from threading import Thread
 
         try:
-            Thread(target=_abort, args=(upload,), name="s3func-abort", daemon=True).start()
+            Thread(target=_abort, args=(upload,), name="s3func-abort").start()
         except RuntimeError:
-            # The interpreter is ending, and starts none any more.
+            # The system allows no more of them.
             _abort(upload)
         _log(f"{self.name!r} was not published: its file was forgotten, not closed")
         warnings.warn(f"unclosed file {self!r}: nothing was published", ResourceWarning, stacklevel=3, source=self)
@@ -192,13 +213,16 @@ class ObjectWriter(io.BufferedIOBase):
     def _fail(self, error: BaseException) -> None:
         """Remember the failure, without its traceback, which would keep half the program alive."""
         failure = copy(error) if isinstance(error, S3FuncError) else S3FuncError(f"writing was interrupted: {error!r}")
-        self._give_up()
+        self.give_up()
         self._failure = failure
 
-    def _give_up(self) -> None:
+    def give_up(self) -> bool:
+        """Abort the upload, whatever comes of that, and let what is still written vanish; False when there is none."""
         upload, self._upload = self._upload, None
-        if upload is not None:
-            _abort(upload)
+        if upload is None or self._process != os.getpid():
+            return False
+        _abort(upload)
+        return True
 
     def _close(self) -> None:
         self._upload = self._opened_under = None
@@ -207,6 +231,10 @@ class ObjectWriter(io.BufferedIOBase):
     def _check_open(self) -> None:
         if self.closed:
             raise ValueError("the file is closed")
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise ValueError("the file was opened in another process, which is the one to write and to close it")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name!r} mode={self.mode!r}>"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -21,6 +22,10 @@ import pytest
 
 # The rigs explain what they find, as the tests themselves do; said here, before any test can have imported them.
 pytest.register_assert_rewrite("tests.s3.rigs")
+
+# A shell that starts the tests in its background has them, and all that they start, ignore Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Speed is measured in benchmarks/ and never asserted in a test, so an example has no deadline.
 hypothesis.settings.register_profile("s3func", deadline=None)

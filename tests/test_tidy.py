@@ -520,7 +520,7 @@ def loaded_by(code: str) -> set[str]:
 HEAVY = {"urllib3", "boto3", "botocore", "asyncio", "uvicorn", "click", "tqdm", "ssl", "sqlite3", "http", "email"}
 
 
-@pytest.mark.parametrize("code", ["import s3func", "from s3func import S3Session"])
+@pytest.mark.parametrize("code", ["import s3func", "from s3func import S3Session", "from s3func import B2Session"])
 def test_importing_is_light(code: str) -> None:
     """Neither the package nor the session loads a network library, an event loop, a server or a command line."""
     assert set() == loaded_by(code) & HEAVY

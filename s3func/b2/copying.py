@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.b2 import operations
 from s3func.b2.config import SMALL_FILE_MAX, check_bucket, check_key, check_version_id
@@ -20,6 +20,7 @@ from s3func.b2.large import LargeUploads, part_size
 from s3func.b2.results import copy_result, plain_sha1
 from s3func.errors import InvalidRequest, NoSuchKey, NoSuchVersion, NotFound, ProtocolError
 from s3func.transport.parallel import Crew
+from s3func.transport.transfer import ProgressCount, TransferConfig, checked_transfer
 from s3func.wire.b2json import parse_file
 
 if TYPE_CHECKING:
@@ -27,7 +28,27 @@ if TYPE_CHECKING:
 
     from s3func.b2.results import FileCopied, FileHead
     from s3func.results import HeadResult
+    from s3func.transport.transfer import Progress
     from s3func.wire.b2json import StoredFile
+
+
+class _Target(NamedTuple):
+    """What a copy shall be: where, with what, whether in place of what the source has, and how it goes there."""
+
+    bucket: str
+    key: str
+    described: Stored
+    replaces: bool
+    source_customer_key: CustomerKey | None
+    config: TransferConfig
+    progress: ProgressCount
+
+    def encryptions(self) -> dict[str, Any]:
+        """The fields of every call about the copy."""
+        return {
+            "destinationServerSideEncryption": encryption_document(self.described.encryption),
+            "sourceServerSideEncryption": encryption_document(self.source_customer_key),
+        }
 
 
 class CopyVerbs(LargeUploads):
@@ -59,18 +80,22 @@ class CopyVerbs(LargeUploads):
         source_if_match: str | None = None,
         if_match: str | None = None,
         if_none_match: str | None = None,
+        checksum: str | None = None,
         headers: Mapping[str, str] | None = None,
+        transfer: TransferConfig | None = None,
+        progress: Progress | None = None,
     ) -> FileCopied:
         """Copy an object of any size inside the account; what is copied is the version that there was at the beginning.
 
         Without metadata and content headers the copy has those of the source; with any of them it has exactly what is
-        given. source_if_match is compared with the ETag of that version. One call of B2's and one to find the version
-        up to 5 GB, parts beyond. https://www.backblaze.com/apidocs/b2-copy-file
+        given, an empty mapping included. source_if_match is the ETag of that version. Up to 5 GB in one call, in parts
+        beyond. https://www.backblaze.com/apidocs/b2-copy-file
         """
         refuse(if_match=if_match, if_none_match=if_none_match, headers=headers or None)
-        check_key(source_key, "source_key")
+        self._check_copy(source_key, dest_key, source_version_id, source_bucket, dest_bucket)
+        check_encryption(source_customer_key, "source_customer_key")
         described = stored(
-            check_key(dest_key, "dest_key"),
+            dest_key,
             metadata=metadata,
             content_type=content_type,
             cache_control=cache_control,
@@ -85,22 +110,29 @@ class CopyVerbs(LargeUploads):
             storage_class=storage_class,
             acl=acl,
             tagging=tagging,
+            checksum=checksum,
         )
-        check_encryption(source_customer_key, "source_customer_key")
-        given = (content_type, cache_control, content_disposition, content_encoding, content_language, expires)
-        # An empty mapping counts as given: it asks for a copy without metadata.
-        replaces = metadata is not None or last_modified is not None or any(value is not None for value in given)
-        source = self._name(source_bucket, "source_bucket")
-        target = self._name(dest_bucket, "dest_bucket")
-        file_id, size = self._found(source, source_key, source_version_id, source_if_match, source_customer_key)
-        fields = _encryptions(encryption, source_customer_key)
+        given = (metadata, content_type, cache_control, content_disposition, content_encoding, content_language)
+        target = _Target(
+            self._name(dest_bucket, "dest_bucket"),
+            dest_key,
+            described,
+            any(value is not None for value in (*given, expires, last_modified)),
+            source_customer_key,
+            self._transfer if transfer is None else checked_transfer(transfer),
+            ProgressCount(progress, None),
+        )
+        source = (self._name(source_bucket, "source_bucket"), source_key, source_version_id)
+        return self._copy(*self._found(*source, source_if_match, source_customer_key), target)
+
+    def _copy(self, file_id: str, size: int | None, target: _Target) -> FileCopied:
         if size is None or size <= SMALL_FILE_MAX:
             try:
-                return self._copy_file(file_id, target, dest_key, described, fields, replaces=replaces)
+                return self._copy_file(file_id, target)
             except InvalidRequest as error:
                 if error.code != "source_too_large":
                     raise
-        return self._copy_large(file_id, target, dest_key, described, fields, replaces=replaces)
+        return self._copy_large(file_id, target)
 
     def _check_copy(
         self,
@@ -151,65 +183,70 @@ class CopyVerbs(LargeUploads):
             raise ProtocolError("B2 does not say which version it has")
         return head.version_id, head.size
 
-    def _copy_file(
-        self, file_id: str, bucket: str, key: str, described: Stored, fields: dict[str, Any], *, replaces: bool
-    ) -> FileCopied:
+    def _copy_file(self, file_id: str, target: _Target) -> FileCopied:
+        described = target.described
+        replaced = {"contentType": described.content_type, "fileInfo": described.info} if target.replaces else {}
         fields = {
             "sourceFileId": file_id,
-            "destinationBucketId": self._bucket_id(bucket),
-            "fileName": key,
-            "metadataDirective": "REPLACE" if replaces else "COPY",
-            **({"contentType": described.content_type, "fileInfo": described.info} if replaces else {}),
+            "destinationBucketId": self._bucket_id(target.bucket),
+            "fileName": target.key,
+            "metadataDirective": "REPLACE" if target.replaces else "COPY",
+            **replaced,
             **described.protection(),
-            **fields,
+            **target.encryptions(),
         }
         # Once: to copy again what may have been copied already would leave two versions, and be paid for twice.
-        file = self._call("b2_copy_file", fields, parse_file, bucket=bucket, key=key, missing=NoSuchVersion, once=True)
+        file = self._call(
+            "b2_copy_file",
+            fields,
+            parse_file,
+            bucket=target.bucket,
+            key=target.key,
+            missing=NoSuchVersion,
+            once=True,
+        )
+        target.progress.finish(file.size)
         return copy_result(file, file_id)
 
-    def _copy_large(
-        self, file_id: str, bucket: str, key: str, described: Stored, fields: dict[str, Any], *, replaces: bool
-    ) -> FileCopied:
+    def _copy_large(self, file_id: str, target: _Target) -> FileCopied:
+        bucket, key = target.bucket, target.key
         source = self.file_info(file_id, bucket, key)
-        described = _of_large(described, source, replaces=replaces)
-        large_id = self.start_large_file(bucket, key, described)
+        large_id = self.start_large_file(bucket, key, _of_large(target.described, source, replaces=target.replaces))
+        target.progress.restart(source.size)
         try:
-            sha1s = self._copy_parts(file_id, source.size, large_id, (bucket, key), fields)
-            return copy_result(self.finish_large_file(large_id, sha1s, bucket, key), file_id)
+            sha1s = self._copy_parts(file_id, source.size, large_id, target)
+            file = self.finish_large_file(large_id, sha1s, bucket, key)
         except BaseException as error:
             self.abandon(large_id, bucket, key, error)
             raise
+        target.progress.finish(source.size)
+        return copy_result(file, file_id)
 
-    def _copy_parts(
-        self, file_id: str, size: int, large_id: str, about: tuple[str, str], fields: dict[str, Any]
-    ) -> list[str]:
+    def _copy_parts(self, file_id: str, size: int, large_id: str, target: _Target) -> list[str]:
         authorization = self._grant().authorization
-        config = self._transfer._replace(part_size=authorization.recommended_part_size)
+        config = target.config
+        if config.part_size is None:
+            # Nothing travels through here, so the parts may be as large as B2 likes them.
+            config = config._replace(part_size=authorization.recommended_part_size)
         each = part_size(size, config, authorization.minimum_part_size)
+        fields = target.encryptions()
         sha1s: dict[int, str] = {}
 
         def copying(number: int, start: int) -> Callable[[], None]:
             last = min(start + each, size) - 1
 
             def copy() -> None:
-                part = self.copy_part(
-                    large_id, number, file_id, f"bytes={start}-{last}", bucket=about[0], key=about[1], **fields
-                )
+                wanted = f"bytes={start}-{last}"
+                part = self.copy_part(large_id, number, file_id, wanted, bucket=target.bucket, key=target.key, **fields)
                 sha1s[number] = plain_sha1(part.content_sha1)
+                target.progress.add(last + 1 - start)
 
             return copy
 
-        with Crew(config.concurrency) as crew:
+        with Crew(config.concurrency, name="s3func-copy") as crew:
             for number, start in enumerate(range(0, size, each), 1):
                 crew.submit(copying(number, start))
         return [sha1s[number] for number in sorted(sha1s)]
-
-
-def _encryptions(encryption: str | CustomerKey | None, source: CustomerKey | None) -> dict[str, Any]:
-    return {
-        "destinationServerSideEncryption": encryption_document(encryption),
-        "sourceServerSideEncryption": encryption_document(source),
-    }
 
 
 def _of_large(described: Stored, source: StoredFile, *, replaces: bool) -> Stored:

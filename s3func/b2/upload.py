@@ -52,7 +52,7 @@ class Upload(NamedTuple):
 class UploadAuthorizer(B2Authorizer):
     """An Authorizer for one upload: each attempt goes to a URL of its own."""
 
-    __slots__ = ("_clock", "_damaged", "_fetch", "_idle", "_secure", "_taken", "_upload")
+    __slots__ = ("_clock", "_damaged", "_fetch", "_idle", "_last", "_secure", "_taken", "_upload")
 
     def __init__(
         self,
@@ -76,9 +76,13 @@ class UploadAuthorizer(B2Authorizer):
         self._upload: Upload | None = None
         self._taken = 0
         self._damaged = False
+        self._last: S3FuncError | None = None
 
     def authorize(self, request: Request) -> None:
         """Send the request to another URL than before."""
+        if self._taken >= UPLOAD_URLS_MAX and self._last is not None:
+            # The loop asks no authorizer's opinion any more after some renewals.
+            raise self._last
         upload = self._take() if self._taken == 0 else None
         if upload is None:
             try:
@@ -116,7 +120,8 @@ class UploadAuthorizer(B2Authorizer):
         """A 503 is about the one machine behind this URL, so it is no reason to slow down."""
         error = super().refusal(request, response)
         if isinstance(error, Throttled) and error.status != 429:
-            return ServerError(error.message, code=error.code, status=error.status, headers=error.headers)
+            error = ServerError(error.message, code=error.code, status=error.status, headers=error.headers)
+        self._last = error
         return error
 
     def renew(self, request: Request, error: S3FuncError) -> bool:

@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -107,6 +108,8 @@ def run(
     if not words:
         raise click.UsageError("which command?")
     is_fencing = not (no_token or shared)
+    # Without a handler, SIGTERM would end us with a ticket in the queue, and everybody would wait for its lease.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with _opened(place, options) as session:
         try:
             held = session.lock(

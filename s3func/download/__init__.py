@@ -40,7 +40,7 @@ def download_file(
 
     count = ProgressCount(progress, None)
     settings = checked_transfer(DEFAULT_TRANSFER if transfer is None else transfer)
-    source = ObjectSource(store, key, version_id, bucket, conditions, headers or {})
+    source = ObjectSource(store, key, version_id, bucket, conditions, {} if headers is None else headers)
     target = target_of(path)
     if resume:
         if not isinstance(target, PathTarget):

@@ -21,7 +21,6 @@ from s3func.errors import (
     ObjectChanged,
     PreconditionFailed,
     ProtocolError,
-    S3FuncError,
     TruncatedBody,
 )
 from s3func.transport.parallel import AdaptiveLimit, Crew
@@ -106,13 +105,12 @@ class Download:
                         raise
                     restarts += 1
                     self._refused_etag = self._facts.etag
-                except _RangesRefused as refused:
-                    if self._one_stream or not self._target.can_begin_again():
-                        raise refused.reason from refused.reason.__cause__
+                except _RangesRefused:
+                    # One stream asks for no range, so this is not raised twice.
                     self._one_stream = True
         except BaseException as error:
             # What was downloaded is wrong, or of a version that is gone: nothing to go on with.
-            useless = ChecksumMismatch | PreconditionFailed | InvalidRange | _RangesRefused
+            useless = ChecksumMismatch | PreconditionFailed | InvalidRange
             self._target.discard(keep=not isinstance(error, useless))
             raise
         finally:
@@ -263,7 +261,7 @@ class Download:
         try:
             result = source.get_range(piece.start, piece.end, facts.etag, version_id)
         except ProtocolError as error:
-            raise _RangesRefused(error) from None
+            raise _RangesRefused from error
         length = piece.end - piece.start
         if (result.size is None or result.size == length) and _is_same(result, facts.etag, facts.size):
             return result
@@ -350,12 +348,8 @@ class Download:
         return digest.digest()
 
 
-class _RangesRefused(S3FuncError):
+class _RangesRefused(Exception):
     """The store does not send ranges: one stream is what is left."""
-
-    def __init__(self, reason: ProtocolError) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
 
 
 def range_bytes(size: int, connections: int) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from s3func.results import GetResult
     from s3func.transport.parallel import Crew
@@ -45,6 +46,8 @@ class ObjectSource:
         self.store = store
         self._at = bucket
         self._conditions = {name: value for name, value in conditions.items() if value is not None}
+        if not isinstance(headers, Mapping):
+            raise TypeError(f"headers must be a mapping of names to values, not {type(headers).__name__}")
         self._headers = dict(headers)
         for header in self._headers:
             if isinstance(header, str) and header.lower() in _OURS:

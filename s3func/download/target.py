@@ -84,24 +84,34 @@ def create(path: str, mode: int | None = None) -> int:
     return descriptor
 
 
-def create_nameless(folder: str, mode: int | None = None) -> int | None:
-    """The same for a file in no folder, of which a killed process leaves nothing; None where there are no such files."""
+def create_nameless(name: str, mode: int | None = None) -> int | None:
+    """The same for a file that has no name yet, so that a killed process leaves nothing of it.
+
+    name: a free one in the folder where it is going to be. None where there are no such files, or where they could not
+    be given a name in the end (no /proc, a policy against links): that is tried first, with an empty one.
+    """
     if not hasattr(os, "O_TMPFILE"):
         return None
+    flags, permissions = os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666 if mode is None else 0o600
+    folder = os.path.dirname(name)
     try:
-        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o666 if mode is None else 0o600)
+        attempt = os.open(folder, flags, permissions)
+        try:
+            give_name(attempt, name)
+        finally:
+            os.close(attempt)
+        os.unlink(name)
+        descriptor = os.open(folder, flags, permissions)
     except OSError:
-        return None
-    if not os.path.exists(_named_by(descriptor)):
-        # Without /proc it could not be given a name in the end.
-        os.close(descriptor)
         return None
     _set_mode(descriptor, mode)
     return descriptor
 
 
-def _named_by(descriptor: int) -> str:
-    return f"/proc/self/fd/{descriptor}"
+def give_name(descriptor: int, name: str) -> None:
+    """Give a name to a file that has none."""
+    # The directory counts for nothing beside an absolute path, but only so does Python follow the link that it names.
+    os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
 
 
 def _set_mode(descriptor: int, mode: int | None) -> None:
@@ -212,7 +222,7 @@ class PathTarget:
         """Make the hidden file, anew each time; a large one has no name at all where the system can do that."""
         self.discard()
         if size is None or size >= _NAMELESS_BYTES:
-            descriptor = create_nameless(os.path.dirname(self.path), self._mode)
+            descriptor = create_nameless(self._hidden(), self._mode)
             if descriptor is not None:
                 self.adopt("", descriptor, size)
                 return
@@ -260,8 +270,7 @@ class PathTarget:
             os.fsync(file.descriptor)
         if not self.temporary:
             path = self._hidden()
-            # The directory counts for nothing beside an absolute path, but only so does Python follow the link there.
-            os.link(_named_by(file.descriptor), path, src_dir_fd=file.descriptor, follow_symlinks=True)
+            give_name(file.descriptor, path)
             self.temporary = path
         # Closing is where a file system of the network may say that it could not keep the bytes.
         self._close()

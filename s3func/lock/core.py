@@ -203,6 +203,8 @@ class Bakery:
             if isinstance(ended, Contender):
                 return ended
             is_clean = yield from self.leave(own)
+            if not is_clean:
+                self._warn("the store failed: a ticket that was given up may stand in the queue until its lease ends")
             now = self.time.monotonic()
             if failure is None:
                 failing_since = None
@@ -420,8 +422,11 @@ class Bakery:
             for victim in victims:
                 yield from self.remove(victim)
             yield Pause(seconds)
-        finally:
+        except S3FuncError:
             yield from self.leave(own)
+            raise
+        # No `finally`: a generator that is closed, because something broke in, must not yield.
+        yield from self.leave(own)
 
 
 class _Queue:

@@ -29,7 +29,7 @@ from s3func.lock.driver import Driver, Store, log_warning
 from s3func.lock.keeper import EXIT_SECONDS, KEEPER, Kept
 from s3func.lock.lease import LeaseClock
 from s3func.lock.owners import Owner, owners_of
-from s3func.lock.terms import check_seconds, check_timeout, terms_of
+from s3func.lock.terms import check_note, check_seconds, check_timeout, terms_of
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -84,8 +84,9 @@ class Lock:
         self._terms = terms_of(name, shared, ttl, grace, poll, expiry, fencing=fencing, fast=fast)
         if timeout is not None:
             check_seconds("timeout", timeout)
-        if note is not None and not isinstance(note, str):
-            raise TypeError(f"note must be a str, not {type(note).__name__}")
+        check_note(note)
+        if bucket is not None and (not isinstance(bucket, str) or not bucket):
+            raise TypeError(f"bucket must be a name or None, not {bucket!r}")
         if on_lost is not None and not callable(on_lost):
             raise TypeError(f"on_lost must be callable, not {type(on_lost).__name__}")
         self.name = name

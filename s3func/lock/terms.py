@@ -28,12 +28,14 @@ def terms_of(
 ) -> Terms:
     """The terms of a lock; TypeError and ValueError name the argument."""
     lease = 0.0 if ttl is None else check_seconds("ttl", ttl)
-    if not (lease == 0 or 1 <= lease <= _TTL_MAX):
+    if ttl is not None and not 1 <= lease <= _TTL_MAX:
         raise ValueError(f"ttl must be 1 to {_TTL_MAX} seconds, or None for a lock that never expires, not {ttl}")
     if expiry not in EXPIRIES:
         raise ValueError(f"expiry must be one of {EXPIRIES}, not {expiry!r}")
     if fencing and fast:
         raise ValueError("fast and fencing exclude each other: the fast way takes no number, and a token is one")
+    if not isinstance(poll, tuple | list) or len(poll) != 2:
+        raise ValueError(f"poll must be (shortest, longest) in seconds, not {poll!r}")
     poll_min, poll_max = (check_seconds("poll", seconds) for seconds in poll)
     if not 0 < poll_min <= poll_max:
         raise ValueError(f"poll must be (shortest, longest) in seconds, more than 0, not {poll}")
@@ -66,6 +68,18 @@ def _prefix(name: str) -> str:
             f"key is {length} bytes long; a lock's name has at most {_KEY_BYTES_MAX - tickets.KEY_OVERHEAD}"
         )
     return name + tickets.SUFFIX
+
+
+def check_note(note: str | None) -> None:
+    """What others are shown; TypeError and ValueError."""
+    if note is None:
+        return
+    if not isinstance(note, str):
+        raise TypeError(f"note must be a str, not {type(note).__name__}")
+    try:
+        note.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"note is not Unicode text: {error.reason}") from None
 
 
 def check_seconds(argument: str, seconds: float) -> float:

@@ -230,16 +230,22 @@ def _copy_parts(job: Copy, head: HeadResult, count: ProgressCount, refusal: Inva
         upload.abort(error)
         if isinstance(error, PartsNeededAgain):
             raise error.conflict from None
-        if isinstance(error, NotImplementedByStore):
+        if not isinstance(error, NotImplementedByStore | NotSupported):
+            raise
+        if size > COPY_MAX:
             raise NotSupported(
                 f"{job.store} does not copy objects in parts, and of {size} bytes not in one request either; "
                 "what remains is to read the object and to put it"
             ) from (refusal or error)
-        raise
+    else:
+        count.finish(size)
+        return _result(job, head, put, result)
     finally:
         upload.leave()
+    # Nobody needs the parts: it was asked for by a lower threshold.
+    whole = _copy_whole(job)
     count.finish(size)
-    return _result(job, head, put, result)
+    return whole
 
 
 def _put(job: Copy, head: HeadResult, count: ProgressCount) -> Put:
@@ -334,6 +340,10 @@ def _tags(job: Copy, head: HeadResult) -> dict[str, str]:
     request = operations.bare("GET", place, check_key(source.key, "source_key"), encode_query(pairs), fields)
 
     def parse(_request: Request, response: Response) -> dict[str, str]:
+        if head.etag and response.headers.get("etag", "").strip('"') == head.etag:
+            # The object itself: rclone, for one, does not know the sub-resource, and ignores it.
+            response.close()
+            return {}
         body = operations.document(response)
         # Ceph answers with nothing at all for some objects without tags.
         return parse_tagging(body) if body else {}

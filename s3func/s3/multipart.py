@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from s3func.errors import NoSuchUpload, S3FuncError
+from s3func.errors import NoSuchUpload, NotFound, S3FuncError
 from s3func.s3.base import S3Base
 from s3func.s3.config import check_bucket
 from s3func.s3.headers import check_key, etag_value, extra_headers, header_value
@@ -357,7 +357,8 @@ class MultipartVerbs(S3Base):
             )
         except PartsNeededAgain as again:
             raise again.conflict from None
-        except NoSuchUpload as error:
+        except NotFound as error:
+            # NoSuchUpload; Ceph calls it NoSuchKey.
             result = self._completed_before(key, named, fields, bucket) if error.maybe_applied else None
             if result is None:
                 raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from s3func.errors import ChecksumMismatch, ProtocolError
+from s3func.errors import ChecksumMismatch, NotSupported, ProtocolError
 from s3func.message import Request, Response, UploadBody
 from s3func.results import PutResult
 from s3func.s3.headers import check_key, check_text, etag_value, header_value
@@ -194,7 +194,10 @@ def parse_upload_part_copy(request: Request, response: Response) -> CompletedPar
     """The part as CompleteMultipartUpload names it."""
     from s3func.wire.s3xml_multipart import parse_copy_part as parse
 
-    copied: CopyPartResult = parse(document(response))
+    body = document(response)
+    if not body and "etag" in response.headers:
+        raise NotSupported("the store does not know UploadPartCopy, and took it for the upload of an empty part")
+    copied: CopyPartResult = parse(body)
     return CompletedPart(_part_number_of(request), copied.etag, copied.checksums)
 
 

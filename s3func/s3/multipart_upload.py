@@ -41,7 +41,8 @@ class MultipartUpload:
     """An upload that was begun; safe for threads, and a context manager.
 
     Leaving the block cleanly completes the upload with the parts that were sent; an exception aborts it, so that it
-    leaves neither an object nor parts. Once it is completed or aborted, any further use is a ValueError.
+    leaves neither an object nor parts, and so does a complete() of the caller's own that failed. Once it is completed
+    or aborted, any further use is a ValueError.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class MultipartUpload:
         self._under_way = 0
         # What has become of it: "" while parts may be sent.
         self._end = ""
+        self._was_refused = False
+        """Whether complete() has failed: then the end of the block does not try it again, without its conditions."""
 
     def upload_part(self, part_number: int, body: BodySource) -> CompletedPart:
         """Send a part, 1 to 10,000; a number that was sent before is replaced.
@@ -173,6 +176,7 @@ class MultipartUpload:
             )
             completed = True
         finally:
+            self._was_refused = not completed
             self._end = "completed" if completed else ""
         self._leave()
         return result
@@ -207,7 +211,7 @@ class MultipartUpload:
     ) -> None:
         if self._end in {"completed", "aborted"}:
             return
-        if error is None and not self._end:
+        if error is None and not self._end and not self._was_refused:
             try:
                 self.complete()
             except BaseException as failure:

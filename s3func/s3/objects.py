@@ -211,7 +211,8 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
         """Copy an object of any size inside the store: above 5 GiB in parts, in parallel, with the same result.
 
         Without metadata and content headers the copy has those of the source; with any of them it has exactly what is
-        given (S3's REPLACE). Tags likewise. storage_class and acl are the copy's own in both cases. source_if_match:
+        given (S3's REPLACE). Tags likewise; in parts, those of the source are read by GetObjectTagging, which has to be
+        allowed as CopyObject wants it. storage_class and acl are the copy's own in both cases. source_if_match:
         only that state of the source. if_match, if_none_match: as in put_object, of what the copy would replace.
         checksum: which one the store is to keep. transfer: from its threshold on in parts as well. progress: called
         with the bytes copied and the bytes in all. ObjectChanged when the source is replaced meanwhile.

@@ -221,6 +221,10 @@ def parse_get_object(request: Request, response: Response) -> GetResult:
         except ProtocolError:
             response.close()
             raise
+    elif "etag" not in headers and headers.get("content-type", "").startswith("text/html"):
+        # Every object has an ETag, also one that is HTML; the page of a proxy that wants a password has none.
+        response.close()
+        raise ProtocolError("the answer is an HTML page: something between us and the store has sent it")
     if "x-amz-checksum-mode" in request.headers and "content-range" not in headers:
         for header in _VERIFIED:
             expected = headers.get(header)

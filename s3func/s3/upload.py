@@ -122,8 +122,8 @@ def _send(upload: PartsUpload, sender: RangeSender, count: int, *, is_begun: boo
     """Begin the upload, unless it was begun, and send all parts."""
     crew = upload.crew
     with crew:
-        # A part per core is read while the upload is being begun; more threads would only keep that request waiting.
-        early = 0 if is_begun else min(count, crew.limit.current, os.cpu_count() or 1)
+        # The first parts are read while the upload is being begun, with a core left for that request.
+        early = 0 if is_begun else min(count, crew.limit.current, max(1, (os.cpu_count() or 1) - 1))
         try:
             for _ in range(early):
                 crew.submit(sender.send_next)

@@ -37,6 +37,7 @@ _CRCS = frozenset({"crc32", "crc32c", "crc64nvme"})
 _DAMAGED = frozenset({"BadDigest", "XAmzContentSHA256Mismatch"})
 # What two machines' clocks may differ by, after the difference that the session has learned from refusals.
 _CLOCK_TOLERANCE_SECONDS = 60.0
+_CLEANING_ATTEMPTS = 5
 # The uploads of this process that are under way, so that no thread takes another one's for an orphan.
 _under_way: set[str] = set()
 
@@ -71,6 +72,13 @@ class Put(NamedTuple):
     def store_time(self) -> float:
         """What time it is at the store, as far as the session knows."""
         return self.clock.now() + self.skew.seconds
+
+    def for_cleaning_up(self) -> Put:
+        """The same for what has to be done after a failure: in time of its own, and not given up at the first attempt."""
+        client = self.client
+        retries = client.retries._replace(attempts=max(_CLEANING_ATTEMPTS, client.retries.attempts))
+        cleaning = Client(client.transport, retries, total_seconds=client.total_seconds, clock=self.clock)
+        return self._replace(client=cleaning, deadline=None)
 
     def uploads(self, told: Callable[[Response], None] | None = None) -> Iterator[UploadEntry]:
         """The unfinished uploads of this key; `told` is shown every answer before its rows."""
@@ -367,7 +375,7 @@ class PartsUpload:
         if not self.upload_id:
             return
         self.leave()
-        put = self.put
+        put = self.put.for_cleaning_up()
         request = multipart_operations.abort_multipart_upload(
             put.authorizer.place, put.key, self.upload_id, put.repeated
         )
@@ -385,7 +393,7 @@ class PartsUpload:
 
         began: when the first of those requests was sent, on our monotonic clock; the rest is told by the store's own.
         """
-        put = self.put
+        put = self.put.for_cleaning_up()
         since = 0.0
 
         def told(response: Response) -> None:

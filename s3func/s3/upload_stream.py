@@ -50,7 +50,8 @@ class S3UploadStream:
         if self._is_over:
             raise ValueError("the object was finished or aborted: nothing more can be written to it")
         view = memoryview(data)
-        view = view.cast("B") if view.c_contiguous else memoryview(bytes(view))
+        # A view with a zero in its shape cannot be cast.
+        view = view.cast("B") if view.c_contiguous and view.nbytes else memoryview(bytes(view))
         while view:
             if self._filled == len(self._buffer):
                 self._make_room()

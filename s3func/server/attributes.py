@@ -103,7 +103,8 @@ def object_headers(stored: StoredObject, *, with_checksums: bool) -> dict[str, s
     headers["accept-ranges"] = "bytes"
     if stored.version_id is not None:
         headers["x-amz-version-id"] = stored.version_id
-    if TAGGING in stored.documents:
+    # An object that was given no tags on purpose has an empty document.
+    if stored.documents.get(TAGGING):
         headers["x-amz-tagging-count"] = str(stored.documents[TAGGING].count("&") + 1)
     if with_checksums:
         headers |= checksum_headers(stored.checksums)

@@ -32,7 +32,9 @@ class BufferSource:
 
     def __init__(self, source: bytes | bytearray | memoryview) -> None:
         self._source = source
-        self.view = memoryview(source if memoryview(source).c_contiguous else bytes(source)).cast("B")
+        given = memoryview(source)
+        # A view with a zero in its shape cannot be cast.
+        self.view = given.cast("B") if given.c_contiguous and given.nbytes else memoryview(bytes(given))
         self.size = len(self.view)
 
     def body(self) -> Body:
@@ -190,6 +192,8 @@ def _opened(path: str) -> Source:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             # A named pipe or a terminal has no length before it has been read.
             return _unsized(file).owning(file)
+        if _is_made_up(descriptor):
+            return _unsized(file).owning(file)
         if regular_descriptor(file) is None:
             return _sized(file).owning(file)
         return FileSource(file, descriptor, 0, path)
@@ -206,8 +210,15 @@ def _from_file(file: BinaryIO) -> Source:
         return _unsized(file)
     descriptor = regular_descriptor(file)
     if descriptor is not None:
-        return FileSource(file, descriptor, file.tell())
+        return _unsized(file) if _is_made_up(descriptor) else FileSource(file, descriptor, file.tell())
     return _sized(file)
+
+
+def _is_made_up(descriptor: int) -> bool:
+    """Whether this is a file as in /proc: of size 0, and yet there is something to read."""
+    if os.fstat(descriptor).st_size or not hasattr(os, "pread") or not os.pread(descriptor, 1, 0):
+        return False
+    return not os.fstat(descriptor).st_size
 
 
 def _sized(file: BinaryIO) -> StreamSource:

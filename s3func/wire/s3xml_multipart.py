@@ -190,7 +190,8 @@ def parse_create_multipart_upload(body: bytes) -> MultipartUpload:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
     """
-    root = open_document(body, "InitiateMultipartUploadResult")
+    # The second name is that of rclone.
+    root = open_document(body, "InitiateMultipartUploadResult", "InitiateMultipartUpload")
     return MultipartUpload(root.value("Bucket") or "", root.value("Key") or "", demand(root, "UploadId"))
 
 
@@ -254,7 +255,8 @@ def _completed_parts(root: Element) -> list[CompletedPart]:
 
 def parse_complete_result(body: bytes) -> CompletedUpload:
     """The answer to CompleteMultipartUpload; it may come minutes after the head, and may be an `<Error>` with 200."""
-    root = open_document(body, "CompleteMultipartUploadResult")
+    # moto names it so, and the list of parts likewise.
+    root = open_document(body, "CompleteMultipartUploadResult", "CompleteMultipartUploadResponse")
     return CompletedUpload(
         root.value("Location") or "",
         root.value("Bucket") or "",
@@ -295,7 +297,7 @@ def parse_list_parts(body: bytes) -> PartsPage:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
     """
-    root = open_document(body, "ListPartsResult")
+    root = open_document(body, "ListPartsResult", "ListPartsResponse")
     parts = [
         PartEntry(
             demand_integer(row, "PartNumber"),

@@ -89,6 +89,21 @@ def test_an_expired_token_is_renewed_once_by_all_together() -> None:
     assert 2 == len(fake.calls("b2_authorize_account"))
 
 
+def test_a_token_that_is_gone_already_is_not_dropped_twice() -> None:
+    """Whoever was refused with an old token does not throw away the new one that somebody else has asked for."""
+    fake = service()
+    session = session_on(fake)
+    session.head_bucket()
+    account = session._account
+    assert account is not None
+    old = session._grant().token
+    account.drop(old)
+    new = session._grant().token
+    account.drop(old)
+    assert new == session._grant().token != old
+    assert 2 == len(fake.calls("b2_authorize_account"))
+
+
 def test_a_token_that_expires_in_the_middle_of_a_listing() -> None:
     """The second page of a listing is asked for again with the new token, and nothing is missing."""
     fake = service()
@@ -231,7 +246,11 @@ def test_a_child_begins_without_token() -> None:
     assert account is not None
     child = os.fork()
     if child == 0:
-        os._exit(0 if account._grant is None and not account.uploads and account._lock.acquire(blocking=False) else 1)
+        forgotten = False
+        try:
+            forgotten = account._grant is None and not account.uploads and account._lock.acquire(blocking=False)
+        finally:
+            os._exit(0 if forgotten else 1)
     assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert account._grant is not None
     assert account.uploads

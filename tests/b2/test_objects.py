@@ -20,6 +20,7 @@ from s3func.errors import (
     BucketNotEmpty,
     ChecksumMismatch,
     Conflict,
+    ConnectionLost,
     DeleteFailed,
     InvalidRange,
     NoSuchBucket,
@@ -28,13 +29,14 @@ from s3func.errors import (
     NotFound,
     NotModified,
     NotSupported,
+    ObjectChanged,
     PreconditionFailed,
     ProtocolError,
     TimedOut,
 )
 from s3func.message import Request, Response
 from tests.b2.fake import Fault
-from tests.b2.rigs import BUCKET, refused, service, session_on
+from tests.b2.rigs import BUCKET, VirtualClock, refused, service, session_on
 from tests.shared_data import HOSTILE_KEYS
 
 KEYS = [key for key in HOSTILE_KEYS if key and not any(character < " " or character == "\x7f" for character in key)]
@@ -379,11 +381,74 @@ def test_a_copy_of_more_than_5_gb(known: bool) -> None:
     session = session_on(fake)
     source = session.put_object("key", bytes(1000), {"a": "b"}, "text/plain")
     fake.copy_max = 500
-    session.copy_object("key", "copy", None if known else source.version_id)
+    told: list[tuple[int, int | None]] = []
+    version_id = None if known else source.version_id
+    session.copy_object("key", "copy", version_id, progress=lambda done, total: told.append((done, total)))
+    assert sorted(told) == told
+    assert (1000, 1000) == told[-1]
     got = session.get_object("copy")
     assert bytes(1000) == got.data
     assert ({"a": "b"}, "text/plain", source.etag) == (got.user_metadata, got.content_type, got.content_sha1)
     assert 4 == len(fake.calls("b2_copy_part"))
+
+
+def test_a_copy_that_is_known_to_be_too_large_is_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source of more than 5 GB costs no call that B2 would refuse."""
+    monkeypatch.setattr("s3func.b2.copying.SMALL_FILE_MAX", 500)
+    fake = service()
+    fake.minimum, fake.recommended = 100, 300
+    session = session_on(fake)
+    session.put_object("key", bytes(1000))
+    session.copy_object("key", "copy")
+    assert [] == fake.calls("b2_copy_file")
+    assert bytes(1000) == session.get_object("copy").data
+
+
+class Broken:
+    """A body that breaks in its middle, or where a test says."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._data:
+            raise ConnectionLost("broken by the test")
+        block, self._data = self._data[:size], self._data[size:]
+        return block
+
+    def readinto(self, buffer: memoryview) -> int:
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self._data = b""
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+@pytest.mark.parametrize("public", [True, False])
+def test_a_body_that_breaks(replaced: bool, public: bool) -> None:
+    """The rest of a body is of the same version: found by its id, or, in public, refused when another one is there."""
+    fake = service(bucketType="allPublic")
+    fake.add(BUCKET, "key", b"0123456789")
+    options: dict[str, Any] = {"transport": fake, "clock": VirtualClock()}
+    session = B2Session(bucket=BUCKET, download_url="https://f001.test", **options) if public else session_on(fake)
+
+    def breaking(request: Request) -> Response:
+        response = fake(request)
+        if request.method == "GET" and "range" not in request.headers and "/file/" in request.path:
+            response.body = Broken(response.read()[:4])
+            if replaced:
+                fake.add(BUCKET, "key", b"abcdefghij")
+        return response
+
+    session._client.transport = breaking  # type: ignore[assignment]  # a Transport as far as a call goes
+    got = session.get_object("key")
+    if replaced and public:
+        with pytest.raises(ObjectChanged):
+            got.read()
+    else:
+        assert b"0123456789" == got.read()
 
 
 def test_a_copy_is_not_made_twice() -> None:

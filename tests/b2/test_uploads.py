@@ -103,6 +103,15 @@ def test_five_urls_are_enough_for_tokens_that_expire() -> None:
     assert len(fake.calls("b2_upload_file")) <= 5
 
 
+def test_five_urls_are_enough_for_a_mixture() -> None:
+    """Tokens that are refused and then servers that fail are five uploads together."""
+    fake = service()
+    fake.fault("b2_upload_file", *[refused(401, "expired_auth_token")] * 3, *[refused(500, "internal_error")] * 20)
+    with pytest.raises(ServerError):
+        session_on(fake).put_object("key", b"content")
+    assert 5 == len(fake.calls("b2_upload_file"))
+
+
 def test_one_attempt_means_one() -> None:
     """With retries=1 a failing upload is one call."""
     fake = service()
@@ -146,6 +155,37 @@ def test_urls_are_used_again_and_last_in_first_out() -> None:
     for number in range(10):
         session.put_object(f"key{number}", b"content")
     assert 1 == len(fake.calls("b2_get_upload_url"))
+
+
+def test_a_retry_trusts_no_idle_url() -> None:
+    """Idle URLs have gone bad together: after a failure a fresh one is asked for although others are idle."""
+    fake = service()
+    session = session_on(fake)
+    idle = [session._upload_authorizer(BUCKET, "key") for _ in range(3)]
+    for authorizer in idle:
+        authorizer.authorize(Request("POST", "", "/", "", {}))
+    for authorizer in idle:
+        authorizer.put_back()
+    assert 3 == len(fake.calls("b2_get_upload_url"))
+    fake.fault("b2_upload_file", refused(503, "service_unavailable"))
+    session.put_object("key", b"content")
+    assert 4 == len(fake.calls("b2_get_upload_url"))
+
+
+def test_a_url_that_failed_is_never_used_again() -> None:
+    """What refused an upload does not come back to the pool, also when the upload itself failed in the end."""
+    fake = service()
+    session = session_on(fake)
+    fake.fault("b2_upload_file", refused(403, "storage_cap_exceeded"))
+    with pytest.raises(AccessDenied):
+        session.put_object("key", b"content")
+    fake.fault("b2_upload_file", refused(503, "service_unavailable"))
+    for _ in range(3):
+        session.put_object("key", b"content")
+    places = [entry.where for entry in fake.journal if entry.call == "b2_upload_file"]
+    assert 5 == len(places)
+    assert [places[2]] * 3 == places[2:]
+    assert 3 == len(set(places))
 
 
 def test_urls_grow_old() -> None:

@@ -94,6 +94,18 @@ def test_sigterm_goes_to_the_command(start: Any, session: S3Session) -> None:
     assert not session.lock("jobs/nightly").locked()
 
 
+def test_sigterm_while_waiting_leaves_no_ticket(start: Any, session: S3Session) -> None:
+    """Who is ended in the queue blocks nobody behind it."""
+    with session.lock("jobs/nightly") as holder:
+        process = start("lock", "run", PLACE, *python("print('ran')"))
+        while len(holder.owners()) < 2:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGTERM)
+        assert 128 + signal.SIGTERM == process.wait(60)
+        assert 1 == len(holder.owners())
+    assert "" == process.stdout.read()
+
+
 def test_a_command_whose_lock_is_broken_is_ended(start: Any, session: S3Session) -> None:
     """It does not go on beside the next holder: also when it does not listen to SIGTERM."""
     stubborn = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEPER

@@ -346,3 +346,13 @@ def test_a_listing_that_fails_deletes_nothing_more(serve: Serve, connect: Connec
 
     with pytest.raises(ProtocolError):
         connect(serve(always=step), retries=1).delete_objects(prefix="p")
+
+
+def test_the_page_of_a_proxy_is_no_object(serve: Serve, connect: Connect) -> None:
+    """HTML with status 200 and no ETag is asked for again, and then a ProtocolError; an object that is HTML is read."""
+    page_of_a_proxy = answer(200, HTML, content_type="text/html; charset=utf-8")
+    with pytest.raises(ProtocolError, match="HTML") as caught:
+        connect(serve(always=page_of_a_proxy), retries=2).get_object("key")
+    assert 2 == caught.value.attempts
+    stored = answer(200, HTML, content_type="text/html", etag='"1"')
+    assert HTML == connect(serve(page_of_a_proxy, stored)).get_object("key").data

@@ -105,7 +105,9 @@ def test_an_upload_survives(fault: Step, kind: str, tmp_path: Any) -> None:
     path.write_bytes(BODY)
     with Scripted(always=service) as server:
         service.port = server.port
-        with B2Session("id", "secret", "bucket", realm=server.url, read_timeout=0.3) as session:
+        # Short where the test waits for it, long where a busy machine might take as long.
+        seconds = 1.0 if fault is FAULTS["stalled"] else 30.0
+        with B2Session("id", "secret", "bucket", realm=server.url, read_timeout=seconds) as session:
             result = session.put_object("key", BODY if kind == "bytes" else path)
     assert hashlib.sha1(BODY).hexdigest() == result.etag
     assert ["/upload/1", "/upload/2", "/upload/3"] == [target for target in service.asked if "/upload/" in target]

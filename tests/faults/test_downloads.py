@@ -191,6 +191,23 @@ def test_no_store_at_all(connect: Connect, tmp_path: Path) -> None:
     assert [] == names(tmp_path)
 
 
+def test_sizes_over_a_socket(tmp_path: Path) -> None:
+    """Around what comes with the head, around ranges and around the threshold, the file is the object."""
+    sizes = {0, 1, *(edge + step for edge in (64 * KIB, 100 * KIB, 200 * KIB, 400 * KIB) for step in (-1, 0, 1)), SIZE}
+    with server(path=tmp_path / "store") as s3:
+        session = s3.session("bucket")
+        (tmp_path / "files").mkdir()
+        path = tmp_path / "files" / "file"
+        for size in sorted(sizes):
+            session.put_object("key", DATA[:size])
+            for transfer in (None, PARTS, PARTS._replace(part_size=None)):
+                for resume in (False, True):
+                    result = session.download_file("key", path, transfer=transfer, resume=resume)
+                    assert (size, True) == (result.size, result.verified)
+                    assert DATA[:size] == path.read_bytes()
+                    assert ["file"] == names(path.parent)
+
+
 # --- kill -9
 
 CHILD = textwrap.dedent(
@@ -265,7 +282,7 @@ def test_kill_without_resume(tmp_path: Path) -> None:
         session.put_object("key", DATA)
         killed(s3.endpoint_url, path, lambda: len(s3.journal.entries("GetObject")) >= 3, resume=False)
         assert b"before" == path.read_bytes()
-        nameless = create_nameless(str(tmp_path))
+        nameless = create_nameless(str(tmp_path / "try"))
         if nameless is not None:
             os.close(nameless)
             assert ["file"] == names(tmp_path)

@@ -161,7 +161,7 @@ def test_the_total_covers_sending(serve: Serve, connect: Connect) -> None:
     """A body that cannot be sent within the total limit is a DeadlineExceeded."""
     server = serve(lambda exchange: exchange.stall_unread())
     with pytest.raises(DeadlineExceeded):
-        connect(server, timeouts=Timeouts(read=60.0, total=0.3)).put_object("key", bytes(8 * LARGE))
+        connect(server, timeouts=Timeouts(read=60.0, total=0.3)).put_object("key", bytes(8 * LARGE), multipart=False)
 
 
 def test_no_time_is_left_for_the_first_attempt(serve: Serve, connect: Connect) -> None:

@@ -9,10 +9,14 @@ from __future__ import annotations
 import pytest
 
 from s3func.errors import (
+    ChecksumMismatch,
     DeleteFailed,
     InvalidRequest,
+    NoSuchKey,
     NotImplementedByStore,
+    NotSupported,
     PreconditionFailed,
+    ProtocolError,
     ServerError,
 )
 from tests.interop.keys import HOSTILE_KEYS
@@ -24,8 +28,24 @@ NOT_REFUSED = pytest.fail.Exception
 DEVIATIONS: dict[tuple[str, str], tuple[type[BaseException], str]] = {
     ("rgw", "test_replace_only_what_was_read"): (PreconditionFailed, "a quoted ETag in If-Match never matches"),
     ("rgw", "test_delete_only_what_was_read"): (NOT_REFUSED, "DELETE ignores If-Match"),
+    ("rgw", "test_an_upload_that_is_gone"): (NoSuchKey, "an upload that is gone is NoSuchKey"),
+    ("swift", "test_a_copy_in_parts_takes_the_tags_along"): (NotImplementedByStore, "no tags"),
     ("swift", "test_replace_only_what_was_read"): (NotImplementedByStore, "PUT with If-Match is 501"),
     ("swift", "test_nobody_is_refused"): (InvalidRequest, "an unsigned request is taken for one of Swift's own API"),
+    ("rclone", "test_a_copy_in_parts"): (AssertionError, "a copy has its time among its metadata"),
+    ("rclone", "test_a_copy_in_parts_can_be_described_anew"): (
+        AssertionError,
+        "a copy keeps the metadata of its source",
+    ),
+    ("rclone", "test_a_copy_in_parts_is_refused_like_a_small_one"): (NOT_REFUSED, "copies know no conditions"),
+    ("rclone", "test_a_copy_in_parts_takes_the_tags_along"): (AssertionError, "no tags: answers with the object"),
+    ("rclone", "test_a_move"): (AssertionError, "a copy has its time among its metadata"),
+    ("rclone", "test_a_part_of_an_object"): (NotSupported, "no UploadPartCopy"),
+    ("rclone", "test_an_exception_publishes_nothing"): (ProtocolError, "lists uploads without IsTruncated"),
+    ("rclone", "test_an_upload_in_parts"): (ProtocolError, "lists parts without IsTruncated"),
+    ("rclone", "test_parts_are_listed_page_by_page"): (ProtocolError, "lists parts without IsTruncated"),
+    ("rclone", "test_uploads_are_listed_with_exact_keys"): (ProtocolError, "lists uploads without IsTruncated"),
+    ("rclone", "test_young_uploads_are_left_alone"): (ProtocolError, "lists uploads without IsTruncated"),
     ("rclone", "test_a_copy_can_replace_the_metadata"): (AssertionError, "a copy keeps the metadata of its source"),
     ("rclone", "test_a_copy_from_an_odd_key[x/]"): (InvalidRequest, "stores a key under its name without a last slash"),
     ("rclone", "test_conditional_reads"): (NOT_REFUSED, "GET knows If-None-Match only"),
@@ -37,6 +57,11 @@ DEVIATIONS: dict[tuple[str, str], tuple[type[BaseException], str]] = {
     ("rclone", "test_replace_only_what_was_read"): (NOT_REFUSED, "PUT ignores If-Match"),
     ("rclone", "test_versions_are_kept"): (NotImplementedByStore, "no versions"),
     ("moto", "test_a_presigned_url_is_for_one_thing"): (AssertionError, "verifies no signature"),
+    ("moto", "test_an_upload_in_parts[crc32c]"): (ChecksumMismatch, "has a CRC32 where it says CRC32C"),
+    ("moto", "test_an_upload_in_parts[crc64nvme]"): (ChecksumMismatch, "has a CRC32 where it says CRC64NVME"),
+    ("moto", "test_parts_are_listed_page_by_page"): (AssertionError, "counts rows where the marker is a number"),
+    ("moto", "test_young_uploads_are_left_alone"): (AssertionError, "every upload is of the year 2010"),
+    ("moto", "test_an_upload_that_is_gone"): (ServerError, "completing what was aborted is 500"),
     ("moto", "test_nobody_is_refused"): (NOT_REFUSED, "verifies no signature"),
     ("moto", "test_odd_keys_are_deleted_together"): (DeleteFailed, "answers with a bare CR, which XML reads as LF"),
     ("moto", "test_odd_keys_are_listed_as_versions"): (AssertionError, "no encoding-type for versions, CR becomes LF"),

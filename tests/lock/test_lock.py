@@ -16,6 +16,7 @@ import pytest
 
 from s3func import S3Session
 from s3func.errors import ConnectError, LockError, LockLost, LockStoreError, LockTimeout, NoSuchBucket, S3FuncError
+from s3func.lock import Lock
 from s3func.lock.lease import LeaseClock
 from tests.lock.rigs import START, Answer, HandClock, Shelf, Wire, keys, once
 
@@ -225,6 +226,9 @@ def test_a_broken_lock_is_lost() -> None:
         assert 0 == holder.remaining()
         with pytest.raises(LockLost):
             holder.check()
+    deadline = time.monotonic() + 30
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.001)
     assert [holder] == [lock for lock, _ in told]
     with holder:
         assert not holder.lost.is_set()
@@ -321,6 +325,28 @@ def test_breaking_with_wait_lets_nobody_in_before_the_victim_knows() -> None:
     assert not victim.valid()
     assert third.acquire(blocking=False)
     third.release()
+    victim.release()
+
+
+def test_breaking_that_is_interrupted_blocks_nobody() -> None:
+    """KeyboardInterrupt, or a store that fails, while break_lock waits: its own ticket goes at once."""
+    shelf = Shelf()
+    victim, breaker = shelf.lock(), shelf.lock()
+    victim.acquire()
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    breaker._time.sleep = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        breaker.break_lock(wait=True)
+    assert [] == shelf.announced
+    victim.release()
+    victim.acquire()
+    shelf.fails = lambda verb, key: NoSuchBucket("gone") if verb == "delete" and ".0." in key else None
+    with pytest.raises(NoSuchBucket):
+        breaker.break_lock(wait=True)
+    shelf.fails = lambda verb, key: None
     victim.release()
 
 
@@ -558,3 +584,44 @@ def test_an_answer_that_is_lost_while_renewing_is_survived(wire: Wire, session: 
         assert kept.beat()
         assert lock.valid()
     assert [] == keys(session)
+
+
+def test_numbers_that_run_out_are_an_error() -> None:
+    """Somebody who may write to the bucket wrote the last number that there is: a clear error, and no ticket."""
+    shelf = Shelf()
+    last = "job.lock/" + "0" * 24 + ".1.xf" + "9" * 19
+    shelf.put_object(last, b"")
+    with pytest.raises(LockStoreError, match="run out"):
+        shelf.lock().acquire()
+    assert [last] == list(shelf.objects)
+
+
+def test_on_lost_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    """What the caller's function raises is logged, and the thread that renews goes on."""
+
+    def fail(lock: Lock, reason: str) -> None:
+        raise ZeroDivisionError(reason)
+
+    shelf = Shelf()
+    lock = shelf.lock(ttl=9, on_lost=fail)
+    lock.acquire()
+    shelf.clock.sleep(10)
+    renew_now()
+    assert lock.lost.wait(30)
+    deadline = time.monotonic() + 30
+    while "ZeroDivisionError" not in caplog.text and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert "ZeroDivisionError" in caplog.text
+    lock.release()
+
+
+def test_a_ticket_that_stays_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """acquire() says False, and the log that the ticket could not be withdrawn."""
+    shelf = Shelf()
+    holder = shelf.lock(ttl=None)
+    holder.acquire()
+    shelf.fails = lambda verb, key: ConnectError("down") if verb == "delete" else None
+    assert not shelf.lock().acquire(blocking=False)
+    assert "may stand in the queue" in caplog.text
+    shelf.fails = lambda verb, key: None
+    holder.release()

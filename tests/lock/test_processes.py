@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.faults.children import needs_fork
-from tests.lock.contention import contend, faults
+from tests.lock.contention import contend_here, faults
 
 
 @needs_fork
@@ -15,8 +15,9 @@ def test_killed_stopped_and_forked_holders_harm_nobody() -> None:
 
     No two leases at a time, tokens that grow, a counter that misses nothing, and the others always go on.
     """
-    report = contend(kills=2, pause=0.5, stops=1, ttl=3)
+    report = contend_here(kills=2, pause=0.5, stops=1, ttl=3)
     assert [] == faults(report)
     assert report.final >= 3
+    assert len(report.counter) == report.final
     assert report.lost_answers
     assert 2 == report.killed

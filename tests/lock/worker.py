@@ -1,4 +1,4 @@
-"""One contender in a process of its own: `python -m tests.lock.worker ENDPOINT BUCKET LOG SETTINGS`.
+"""One contender in a process of its own: `python -m tests.lock.worker STORE LOG SETTINGS`, STORE and SETTINGS in JSON.
 
 It takes the lock again and again until there is an object "stop", and adds one to a counter each time: read, wait,
 check, write, with nothing but the lock around it. What it does it writes down, line by line, with the machine's own
@@ -15,7 +15,9 @@ import time
 from typing import Any
 
 from s3func import RetryPolicy, S3Session
-from s3func.errors import LockStoreError, NotFound, PreconditionFailed
+from s3func.errors import ConnectionLost, LockStoreError, NotFound, PreconditionFailed
+from s3func.message import Request, Response
+from s3func.transport.pool import Pool
 
 TOKEN_HEADER = "x-fencing-token"
 
@@ -32,6 +34,28 @@ class Diary:
         os.write(self.file, json.dumps(line).encode() + b"\n")
 
 
+class Lossy:
+    """A pool that loses a share of the answers about locks, after the request was carried out."""
+
+    def __init__(self, share: float, rng: random.Random) -> None:
+        self.pool, self.share, self.rng = Pool(), share, rng
+
+    def __call__(self, request: Request) -> Response:
+        response = self.pool(request)
+        if "job.lock" in request.target and self.rng.random() < self.share:
+            response.close()
+            raise ConnectionLost("the answer was lost")
+        return response
+
+    def close(self) -> None:
+        self.pool.close()
+
+
+def open_session(store: dict[str, Any], rng: random.Random) -> S3Session:
+    transport = Lossy(store.pop("share"), rng)
+    return S3Session(**store, transport=transport, retries=RetryPolicy(attempts=8))
+
+
 def fork_and_exit() -> None:
     """A child that ends as any program does, while its parent holds the lock."""
     pid = os.fork()
@@ -45,23 +69,25 @@ def section(session: S3Session, lock: Any, diary: Diary, rng: random.Random) -> 
     diary.write("held", token=token, remaining=lock.remaining())
     if rng.random() < 0.2:
         fork_and_exit()
-    value = int(session.get_object("counter", headers={TOKEN_HEADER: str(token)}).data)
-    time.sleep(rng.uniform(0.001, 0.1))
-    if not lock.valid():
-        diary.write("lost", token=token)
-        return
-    diary.write("writing", token=token, remaining=lock.remaining())
     try:
+        value = int(session.get_object("counter", headers={TOKEN_HEADER: str(token)}).data)
+        time.sleep(rng.uniform(0.001, 0.1))
+        if not lock.valid():
+            diary.write("lost", token=token)
+            return
+        diary.write("writing", token=token, remaining=lock.remaining())
         session.put_object("counter", str(value + 1), headers={TOKEN_HEADER: str(token)})
+        diary.write("wrote", token=token)
     except PreconditionFailed:
+        # The lease ran out meanwhile, and the next holder has been here.
         diary.write("fenced", token=token)
 
 
 def main() -> None:
-    endpoint, bucket, log, text = sys.argv[1:]
+    store, log, text = sys.argv[1:]
     settings = json.loads(text)
     rng, diary = random.Random(os.getpid()), Diary(log)
-    session = S3Session("id", "secret", bucket, endpoint, retries=RetryPolicy(attempts=8))
+    session = open_session(json.loads(store), rng)
     with session:
         lock = session.lock("job", fencing=True, poll=(0.02, 0.3), **settings)
         while True:

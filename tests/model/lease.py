@@ -55,7 +55,7 @@ class Room(NamedTuple):
 
 GIVEN_UP: dict[str, Any] = {"choice": 0, "sent": 0, "left": 0, "beat": -1, "is_beat_stored": False, "is_checked": False}
 SENDING = {"announcing", "announced", "numbering", "numbered"}
-RENEWING = {"doorway", "waiting", "called", "holding"}
+RENEWING = {"waiting", "holding"}
 
 
 class Lease:
@@ -150,7 +150,7 @@ class Lease:
             if room.pauses and mate.place in {"called", "holding"}:
                 yield f"W{me} stops", self._with(room, me, mate._replace(is_paused=True), pauses=room.pauses - 1)
             if room.crashes and mate.place not in {"idle", "done", "dead"}:
-                dead = mate._replace(place="dead", **GIVEN_UP)
+                dead = mate._replace(place="dead", token=0, **GIVEN_UP)
                 yield f"W{me} dies", self._with(room, me, dead, crashes=room.crashes - 1)
             yield from self._beats(room, me, mate)
             yield from getattr(self, f"_{mate.place}", self._nothing)(room, me, mate)
@@ -235,6 +235,10 @@ class Lease:
             yield f"W{me} number answered", self._with(room, me, mate._replace(place="waiting", left=left, sent=0))
 
     def _waiting(self, room: Room, me: int, mate: Mate) -> Iterator[tuple[str, Room]]:
+        if mate.beat >= 0:
+            # Who waits does one thing at a time; what came of a renewal that failed is not known.
+            yield f"W{me} beat fails", self._with(room, me, mate._replace(beat=-1, is_beat_stored=False))
+            return
         other = room.mates[1 - me]
         turn = self.turn(me, (mate.announced, mate.number), (other.announced, other.number), mate.number)
         if self._is_over(mate) or turn is None:

@@ -24,6 +24,12 @@ def test_the_dead_hold_nobody_up() -> None:
     assert "" == verdict.wrong, verdict
 
 
+def test_no_two_valid_leases() -> None:
+    """Stopped for any while, with renewals under way that go on without it: never two leases that are valid."""
+    verdict = explore(Lease(pauses=1, counts_paused=False, stamp_error=1), is_liveness_checked=False)
+    assert "" == verdict.wrong, verdict
+
+
 def test_a_stopped_holder_is_fenced_off() -> None:
     """Stopped for any while between check and write: never two valid leases, and no write behind a larger token."""
     verdict = explore(
@@ -58,9 +64,9 @@ def test_every_rule_is_needed(rule: str) -> None:
 
 
 def test_a_late_renewal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A renewal that is answered after the deadline, and would count all the same, makes two holders."""
+    """A renewal whose answer is read after the deadline, by a holder that was stopped, would make two valid leases."""
     monkeypatch.setattr(tickets, "renewed", lambda deadline, sent, answered, ttl: max(deadline, sent + ttl))
-    verdict = explore(Lease(), is_liveness_checked=False)
+    verdict = explore(Lease(pauses=1, counts_paused=False), is_liveness_checked=False)
     assert "TWO HOLDERS" == verdict.wrong, verdict
 
 

@@ -228,6 +228,39 @@ VERBS: dict[str, Verb] = {
         # Anything is true or false; the others are those of put_object.
         frozenset({"resume", "options"}),
     ),
+    "download_file": Verb(
+        {"key": "key", "path": io.BytesIO()},
+        {
+            "key": KEYS,
+            "path": [None, 5, ["path"], "", ".", "no/such/folder/file", "nul\0"],
+            "version_id": NO_VERSIONS,
+            "transfer": NO_TRANSFERS,
+            "progress": [5, "bar"],
+            **_CONDITIONS,
+            "headers": NO_HEADERS,
+            "bucket": NO_BUCKETS,
+        },
+        # Anything is true or false.
+        frozenset({"resume", "fsync", "verify"}),
+    ),
+    "lock": Verb(
+        {"key": "key"},
+        {
+            "key": KEYS,
+            "ttl": NO_SECONDS,
+            "grace": [value for value in NO_SECONDS if value not in (0, 1e15)],
+            "poll": [5, (1,), (0, 1), (2, 1), ("1", "2"), (math.nan, 1)],
+            "expiry": [None, "", "client", 5],
+            "timeout": [value for value in NO_SECONDS if value not in (0, 1e15)],
+            "note": [5, b"note", "\ud800"],
+            "on_lost": [5, "print"],
+            # What else is no name of a bucket, the store's session says when the lock is acquired.
+            "bucket": [5, b"bucket", True, ""],
+        },
+        # Anything is true or false.
+        frozenset({"shared", "fencing", "fast"}),
+    ),
+    "limited": Verb({"seconds": 5}, {"seconds": [None, *NO_SECONDS]}),
     "open": Verb(
         {"key": "key", "mode": "r"},
         {
@@ -563,7 +596,7 @@ def test_good_arguments_are_sent(name: str) -> None:
     result = getattr(recorded(recorder), name)(**VERBS[name].good)
     if name.startswith("list_") and name != "list_buckets":
         list(result)
-    assert (name not in {"close", "presigned_url"}) == bool(recorder.sent)
+    assert (name not in {"close", "limited", "lock", "presigned_url"}) == bool(recorder.sent)
 
 
 @pytest.mark.parametrize(("argument", "value"), list(cases(NEW_SESSION)))

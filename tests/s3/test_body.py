@@ -24,7 +24,7 @@ from unittest.mock import patch
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from s3func import S3Session, body_reader
@@ -541,7 +541,15 @@ def carried_out(file: Any, operation: tuple[Any, ...]) -> Any:
         return type(error)
 
 
-@settings(max_examples=400)
+@settings(max_examples=1500)
+@example(
+    size=204,
+    operations=[("seek", 51, 0), ("read", 151), ("seek", 1, 1), ("read", 1)],
+    seed=0,
+    buffer=1,
+    ahead=1,
+    breaks=False,
+)
 @given(
     size=st.integers(0, 1000),
     operations=OPERATIONS,

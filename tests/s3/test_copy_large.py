@@ -430,13 +430,19 @@ def test_a_conflict_is_raised(rig: tuple[S3Session, Recorder]) -> None:
     assert [] == list(session.list_multipart_uploads())
 
 
-def test_a_store_that_copies_no_parts(small_limit: tuple[S3Session, Recorder]) -> None:
-    """NotSupported names the store; the refusal of CopyObject is its cause; nothing is left."""
+@pytest.mark.parametrize(
+    "answer", [error(501, "NotImplemented"), Response(200, {"etag": '"d41d8cd98f00b204e9800998ecf8427e"'})], ids=str
+)
+def test_a_store_that_copies_no_parts(small_limit: tuple[S3Session, Recorder], answer: Response) -> None:
+    """What fits is copied in one request; else NotSupported names the store, with CopyObject's refusal as its cause."""
     session, recorder = small_limit
     app = recorder.answer
-    recorder.answer = Between(
-        app, "copy", lambda request: error(501, "NotImplemented") if "partNumber" in request.query else None
-    )
+    recorder.answer = Between(app, "copy", lambda request: answer if "partNumber" in request.query else None)
+    session.put_object("small", b"small", metadata={"m": "1"})
+    told: list[tuple[int, int | None]] = []
+    session.copy_object("small", "copy", transfer=IN_PARTS, progress=lambda *step: told.append(step))
+    assert (b"small", {"m": "1"}) == (session.get_object("copy").data, session.head_object("copy").user_metadata)
+    assert (5, 5) == told[-1]
     with pytest.raises(NotSupported, match=re.escape(session.endpoint_url)) as caught:
         session.copy_object("sou rce", "copy")
     assert isinstance(caught.value.__cause__, InvalidRequest)
@@ -468,6 +474,17 @@ def test_a_store_that_says_nothing_about_tags(rig: tuple[S3Session, Recorder]) -
     session, recorder = rig
     app = recorder.answer
     recorder.answer = Between(app, "tags", lambda _: Response(200, {}, b""))
+    session.copy_object("sou rce", "copy", transfer=IN_PARTS)
+    recorder.answer = app
+    assert "x-amz-tagging-count" not in session.head_object("copy").headers
+
+
+def test_a_store_that_does_not_know_tags(rig: tuple[S3Session, Recorder]) -> None:
+    """One that answers with the object itself has no tags."""
+    session, recorder = rig
+    app = recorder.answer
+    etag = session.head_object("sou rce").etag
+    recorder.answer = Between(app, "tags", lambda _: Response(200, {"etag": f'"{etag}"'}, CONTENT))
     session.copy_object("sou rce", "copy", transfer=IN_PARTS)
     recorder.answer = app
     assert "x-amz-tagging-count" not in session.head_object("copy").headers

@@ -26,7 +26,9 @@ from s3func.errors import (
     NotModified,
     ObjectChanged,
     PreconditionFailed,
+    ProtocolError,
     Throttled,
+    TruncatedBody,
 )
 from s3func.message import Request, Response
 from s3func.transport.parallel import Crew, CrewStopped
@@ -489,7 +491,7 @@ def test_an_object_that_is_replaced_all_the_time(tmp_path: Path, *, resume: bool
     path = tmp_path / "file"
     path.write_bytes(b"before")
     store = OneObject(DATA)
-    store.on_get = replacing(store, [*OTHERS, *OTHERS], 1)
+    store.on_get = replacing(store, [b"%d " % number * 2000 for number in range(1000)], 1)
     with store.session() as session, pytest.raises(PreconditionFailed) as caught:
         session.download_file("key", path, transfer=SMALL_PARTS, resume=resume)
     assert ("bucket", "key") == (caught.value.bucket, caught.value.key)
@@ -747,13 +749,17 @@ def test_the_order_of_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert ["file"] == calls
 
 
-@pytest.mark.parametrize("missing", ["O_TMPFILE", "the call", "/proc"])
+@pytest.mark.parametrize("missing", ["O_TMPFILE", "the call", "the right to link"])
 def test_a_system_without_nameless_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """Where a file cannot be without a name, or could not be given one, it has a hidden one."""
     if missing == "O_TMPFILE":
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
-    elif missing == "/proc":
-        monkeypatch.setattr(target, "_named_by", lambda descriptor: f"{tmp_path}/none/{descriptor}")
+    elif missing == "the right to link":
+
+        def refuse(*_: object, **__: object) -> None:
+            raise OSError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
     else:
         monkeypatch.setattr(os, "O_TMPFILE", 1 << 30, raising=False)
     seen: set[int] = set()
@@ -771,27 +777,118 @@ def test_an_error_at_the_very_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind_of_hidden_file: str, call: str
 ) -> None:
     """A disk that fails when all bytes are there leaves the old file and nothing else."""
-    if call == "link" and kind_of_hidden_file == "named":
-        pytest.skip("a file that has a name is not given one")
     path = tmp_path / "file"
     path.write_bytes(b"before")
-    real_close = os.close
+    real = getattr(os, call)
 
-    def fail(*_: object, **__: object) -> None:
+    def fail(*arguments: Any, **options: Any) -> None:
+        if call == "close":
+            is_file = stat.S_ISREG(os.fstat(*arguments).st_mode)
+            real(*arguments)
+            if not is_file:
+                return
         raise OSError(errno.EIO, "Input/output error")
 
-    def fail_to_close(descriptor: int) -> None:
-        is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
-        real_close(descriptor)
-        if is_file:
-            fail()
-
     with OneObject(DATA).session() as session, monkeypatch.context() as patch:
-        patch.setattr(os, call, fail_to_close if call == "close" else fail)
+        # At the end of the bytes, so that nothing before it fails.
+        begin_to_fail = {len(DATA): lambda: patch.setattr(os, call, fail)}
+
+        def progress(done: int, total: int | None) -> None:
+            begin_to_fail.get(done, int)()
+
+        if call == "link" and kind_of_hidden_file == "named":
+            # A file that has a name is not given one.
+            session.download_file("key", path, transfer=SMALL_PARTS, progress=progress)
+            assert DATA == path.read_bytes()
+            return
         with pytest.raises(OSError, match="Input/output"):
-            session.download_file("key", path, transfer=SMALL_PARTS, fsync=True)
+            session.download_file("key", path, transfer=SMALL_PARTS, fsync=True, progress=progress)
     assert b"before" == path.read_bytes()
     assert ["file"] == left_in(tmp_path)
+
+
+def test_a_file_system_without_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where permissions cannot be set, the file is written all the same."""
+    (tmp_path / "file").write_bytes(b"before")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "fchmod", refuse)
+    with OneObject(DATA).session() as session:
+        session.download_file("key", tmp_path / "file", transfer=SMALL_PARTS)
+    assert DATA == (tmp_path / "file").read_bytes()
+
+
+@pytest.mark.parametrize("unknown", ["f_blocks", "fstatvfs"])
+def test_a_disk_that_does_not_say_how_large_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unknown: str
+) -> None:
+    """Where nobody knows how much room there is, the download is tried."""
+    monkeypatch.setattr(target, "_PREFLIGHT_BYTES", PART)
+    if unknown == "fstatvfs":
+        monkeypatch.delattr(os, "fstatvfs")
+    else:
+        monkeypatch.setattr(os, "fstatvfs", lambda descriptor: os.statvfs_result((0,) * 10))
+    with OneObject(DATA).session() as session:
+        session.download_file("key", tmp_path / "file", transfer=SMALL_PARTS)
+        with (tmp_path / "open").open("wb") as file:
+            session.download_file("key", file, transfer=SMALL_PARTS)
+    assert DATA == (tmp_path / "file").read_bytes() == (tmp_path / "open").read_bytes()
+
+
+@pytest.mark.parametrize("algorithm", ["crc32", "sha256"])
+def test_an_open_file_and_what_happens_on_the_way(tmp_path: Path, algorithm: str) -> None:
+    """An open file gets the new version where the object is replaced by a shorter one, and nothing behind its end."""
+    store = OneObject(DATA)
+    store.on_get = replacing(store, OTHERS[:1], 4)
+    if algorithm == "sha256":
+        store.sees_checksum = False
+        store.headers = {"x-amz-checksum-sha256": "AAAA"}
+    path = tmp_path / "file"
+    with store.session() as session:
+        if algorithm == "crc32":
+            with path.open("wb") as file:
+                assert session.download_file("key", file, transfer=SMALL_PARTS).verified
+            assert OTHERS[0] == path.read_bytes()
+            return
+        for mode, requests in [("wb", 1), ("w+b", 11)]:
+            store.on_get = lambda request: None
+            store.forget()
+            with path.open(mode) as file, pytest.raises(ChecksumMismatch):
+                session.download_file("key", file, transfer=SMALL_PARTS)
+            # What cannot be read again is compared on its way, in one stream.
+            assert requests == len(store.ranges)
+
+
+class Careless:
+    """Something with a write() that does not say how much it took."""
+
+    def __init__(self) -> None:
+        self.written = b""
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+
+def test_something_that_only_writes() -> None:
+    """A write() that returns nothing has taken all of it."""
+    sink = Careless()
+    with OneObject(DATA).session() as session:
+        session.download_file("key", sink, headers={"x-amz-request-payer": "requester"})
+    assert DATA == sink.written
+
+
+@pytest.mark.parametrize("data", [b"short", DATA])
+def test_fewer_bytes_than_were_promised(tmp_path: Path, data: bytes) -> None:
+    """A transport that brings less than the length that it tells is found out."""
+    store = OneObject(data)
+    store.on_get = lambda request: Response(200, {"etag": store.etag, "content-length": str(len(data) + 1)}, data)
+    with store.session() as session:
+        for transfer in (SMALL_PARTS, None):
+            with pytest.raises((TruncatedBody, ProtocolError)):
+                session.download_file("key", tmp_path / "file", transfer=transfer)
+    assert [] == left_in(tmp_path)
 
 
 @pytest.mark.parametrize("transfer", [SMALL_PARTS, None])

@@ -395,6 +395,44 @@ def test_an_object_that_is_replaced_while_it_is_resumed(tmp_path: Path) -> None:
     assert ["file"] == names(tmp_path)
 
 
+@pytest.mark.parametrize("call", ["write", "replace"])
+@pytest.mark.parametrize("is_resumed", [True, False])
+def test_a_journal_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, *, is_resumed: bool
+) -> None:
+    """A disk that fails with the journal ends the download; what an earlier one has left is still there."""
+    store = OneObject(DATA)
+    if is_resumed:
+        broken_off(store, tmp_path / "file")
+    left = names(tmp_path)
+
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with store.session() as session:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, fail)
+            with pytest.raises(OSError, match="Input/output error"):
+                session.download_file("key", tmp_path / "file", resume=True, transfer=PARTS)
+        assert left == names(tmp_path)
+        assert is_resumed == bool(session.download_file("key", tmp_path / "file", resume=True, transfer=PARTS).resumed)
+    assert DATA == (tmp_path / "file").read_bytes()
+    assert ["file"] == names(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_something_else_where_the_part_should_be(tmp_path: Path, kind: str) -> None:
+    """Where the part's name is taken by something that is no file, the download goes another way."""
+    if kind == "folder":
+        (tmp_path / LEFT[1]).mkdir()
+    else:
+        os.mkfifo(tmp_path / LEFT[1])
+    with OneObject(DATA).session() as session:
+        session.download_file("key", tmp_path / "file", resume=True, transfer=PARTS)
+    assert DATA == (tmp_path / "file").read_bytes()
+    assert [LEFT[1], "file"] == names(tmp_path)
+
+
 # --- several at once
 
 

@@ -26,7 +26,9 @@ from s3func.errors import (
     InvalidRequest,
     NoSuchKey,
     NoSuchUpload,
+    NotFound,
     NotImplementedByStore,
+    NotSupported,
     PreconditionFailed,
     ProtocolError,
     S3FuncError,
@@ -251,6 +253,19 @@ def test_a_refused_completion_aborts(session: S3Session) -> None:
     with pytest.raises(PreconditionFailed), session.create_multipart_upload("key") as upload:
         upload.upload_part(1, b"a")
         upload.complete(if_none_match="*")
+    assert b"there" == session.get_object("key").data
+    assert [] == list(session.list_multipart_uploads())
+
+
+def test_a_refused_condition_is_not_forgotten_at_the_end_of_the_block(session: S3Session) -> None:
+    """Who finds that the object exists, and goes on, does not overwrite it by leaving the block."""
+    session.put_object("key", b"there")
+    with session.create_multipart_upload("key") as upload:
+        upload.upload_part(1, b"a")
+        try:
+            upload.complete(if_none_match="*")
+        except PreconditionFailed:
+            pass
     assert b"there" == session.get_object("key").data
     assert [] == list(session.list_multipart_uploads())
 
@@ -685,6 +700,14 @@ def test_keys_on_the_wire() -> None:
 # --- completion
 
 
+def test_a_store_that_does_not_know_copies_of_parts() -> None:
+    """One that takes the request for an empty part is found out at once: no part of such an upload may be published."""
+    recorder = Recorder(Store(copy=[Response(200, {"etag": '"d41d8cd98f00b204e9800998ecf8427e"'}, b"")]))
+    with pytest.raises(NotSupported, match="UploadPartCopy"):
+        recorded(recorder).upload_part_copy("key", "ID", 1, "source")
+    assert ["copy"] == kinds(recorder)
+
+
 WHITE = b'<?xml version="1.0" encoding="UTF-8"?>\n \n   \n '
 
 
@@ -731,8 +754,9 @@ def lost() -> ConnectionLost:
     return failure
 
 
+@pytest.mark.parametrize("code", ["NoSuchUpload", "NoSuchKey"])
 @pytest.mark.parametrize("found", ["ours", "another", "nothing"])
-def test_a_completion_whose_answer_was_lost(found: str) -> None:
+def test_a_completion_whose_answer_was_lost(found: str, code: str) -> None:
     """NoSuchUpload behind a lost answer is a success if the object is made of these very parts, else it is raised."""
     etag = md5(b"a").hexdigest()
     expected = etag_of(b"a")
@@ -741,13 +765,13 @@ def test_a_completion_whose_answer_was_lost(found: str) -> None:
         "another": Response(200, {"etag": f'"{"0" * 32}-1"'}),
         "nothing": Response(404, {}),
     }[found]
-    recorder = Recorder(Store(complete=[lost(), error(404, "NoSuchUpload")], head=[head]))
+    recorder = Recorder(Store(complete=[lost(), error(404, code)], head=[head]))
     session = recorded(recorder)
     if found == "ours":
         result = session.complete_multipart_upload("key", "ID", [(1, etag)])
         assert (expected, "7") == (result.etag, result.version_id)
     else:
-        with pytest.raises(NoSuchUpload) as caught:
+        with pytest.raises(NotFound, match=code) as caught:
             session.complete_multipart_upload("key", "ID", [(1, etag)])
         assert caught.value.maybe_applied
     assert ["complete", "complete", "head"] == kinds(recorder)

@@ -439,7 +439,7 @@ def test_the_standard_library_reads_it(session: S3Session) -> None:
     with io.TextIOWrapper(session.get_object("text"), encoding="utf-8") as file:  # type: ignore[type-var]
         assert lines == list(file)
     session.put_object("zipped", gzip.compress(text.encode()))
-    with gzip.open(session.get_object("zipped"), "rt", encoding="utf-8") as file:  # type: ignore[call-overload]
+    with gzip.open(session.get_object("zipped"), "rt", encoding="utf-8") as file:
         assert text == file.read()
 
 

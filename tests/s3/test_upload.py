@@ -7,6 +7,7 @@ import random
 import threading
 import tracemalloc
 import zlib
+from array import array
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
@@ -304,6 +305,21 @@ def test_a_checksum_of_the_callers_own(store: tuple[S3Session, Watch]) -> None:
         session.put_object("key", data, headers={"content-md5": "x"}, multipart=True)
 
 
+def test_views_of_every_shape(store: tuple[S3Session, Watch]) -> None:
+    """A buffer is its bytes, whatever it is a view of: numbers, rows and columns, or nothing in three rows."""
+    session, _ = store
+    numbers = memoryview(array("d", range(500)))
+    table = numbers.cast("B").cast("B", shape=[50, 80])
+    for body, data in ((numbers, numbers.tobytes()), (table, table.tobytes()), (table[:0], b"")):
+        for many in (None, True):
+            session.put_object("key", body, multipart=many)
+            assert_stored(session, data)
+        stream = session._upload_stream("key")
+        stream.write(body)
+        stream.finish()
+        assert_stored(session, data)
+
+
 # --- memory, connections, threads
 
 
@@ -575,6 +591,18 @@ def test_a_named_pipe(store: tuple[S3Session, Watch], tmp_path: Path, size: int)
     session.upload_file(path, "key")
     writer.join()
     assert_stored(session, content(size))
+
+
+@pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="a file of size 0 that is not empty")
+def test_a_file_that_lies_about_its_size(store: tuple[S3Session, Watch]) -> None:
+    """What the system makes up while it is read has a size of 0, and is stored all the same."""
+    session, _ = store
+    path = Path("/proc/version")
+    session.upload_file(path, "key")
+    assert_stored(session, path.read_bytes())
+    with path.open("rb") as file:
+        session.put_object("key", file)
+    assert_stored(session, path.read_bytes())
 
 
 def test_a_file_that_was_just_written_is_settled_first(store: tuple[S3Session, Watch], tmp_path: Path) -> None:

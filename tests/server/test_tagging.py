@@ -142,3 +142,17 @@ def test_tags_are_the_owners(people: People) -> None:
     refused(people.alt.get_object_tagging, Bucket="bkt", Key="live")
     people.alt.put_object_tagging(Bucket="bkt", Key="key", Tagging=tagging(stage="live"))
     refused(people.alt.put_object_tagging, Bucket="bkt", Key="key", Tagging=tagging(stage="test"))
+
+
+def test_no_tags_on_purpose_are_no_tags(people: People) -> None:
+    """A copy that replaces the tags by none is not said to have any."""
+    people.main.put_object(Bucket="bkt", Key="tagged", Tagging="a=b")
+    people.main.copy_object(Bucket="bkt", Key="bare", CopySource="bkt/tagged", TaggingDirective="REPLACE", Tagging="")
+    assert (
+        "1"
+        == people.main.head_object(Bucket="bkt", Key="tagged")["ResponseMetadata"]["HTTPHeaders"]["x-amz-tagging-count"]
+    )
+    assert (
+        "x-amz-tagging-count"
+        not in people.main.head_object(Bucket="bkt", Key="bare")["ResponseMetadata"]["HTTPHeaders"]
+    )
