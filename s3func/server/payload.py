@@ -178,9 +178,7 @@ def declared_checksum(headers: Mapping[str, str]) -> dict[str, str]:
     return sent
 
 
-def declared_length(
-    body: bytes | UploadBody | BodyStream, headers: Mapping[str, str], *, required: bool
-) -> int | None:
+def declared_length(body: bytes | UploadBody | BodyStream, headers: Mapping[str, str], *, required: bool) -> int | None:
     """Bytes of a body as it is sent, None where nobody knows; one that is not required and not announced is empty."""
     declared = headers.get("content-length")
     if declared is not None:

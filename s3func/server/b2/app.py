@@ -78,7 +78,7 @@ _READS = frozenset(
     }
 )
 _HEADS = frozenset({BY_NAME, "b2_download_file_by_id"})
-_UPLOADS = frozenset({"b2_upload_file", "b2_upload_part"})
+UPLOADS = frozenset({"b2_upload_file", "b2_upload_part"})
 _HARMLESS = frozenset({*_READS, *_HEADS})
 """What a server that may only be read answers."""
 
@@ -175,7 +175,7 @@ def _is_download(method: str, operation: str) -> bool:
 
 def _fields(call: B2Call, operation: str) -> dict[str, Any]:
     """The fields of a call: of its JSON, or of its query."""
-    if operation in _UPLOADS:
+    if operation in UPLOADS:
         return {}
     fields: dict[str, Any] = dict(reversed(parse_query(call.request.query)))
     if call.request.method == "POST":

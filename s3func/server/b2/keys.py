@@ -71,6 +71,8 @@ def create_key(call: B2Call) -> Response:
     unknown = set(capabilities) - set(CAPABILITIES)
     if unknown:
         raise bad_request(f"unknown capability: {min(unknown)[:100]}")
+    if call.key.bucket_ids is not None or not set(capabilities) <= set(call.key.capabilities):
+        raise refuse("unauthorized", "A key cannot make one that may do more than itself")
     bucket_ids = call.fields.get("bucketIds")
     if bucket_ids is None and call.fields.get("bucketId") is not None:
         bucket_ids = [call.fields["bucketId"]]

@@ -7,8 +7,9 @@ from collections.abc import Collection
 from s3func.errors import ServiceError
 from s3func.message import Request, Response
 from s3func.server.addressing import parse_query
-from s3func.server.b2.app import BY_NAME, LISTINGS, OPERATIONS, B2App, route_of
+from s3func.server.b2.app import BY_NAME, LISTINGS, OPERATIONS, UPLOADS, B2App, route_of
 from s3func.server.backends.identity import bucket_identity
+from s3func.server.control import UPLOAD_URL
 from s3func.server.faults import Fault
 from s3func.server.journal import first_values
 from s3func.server.watch import Place
@@ -49,6 +50,8 @@ class B2Provider:
             query = {}
         query = {name: value for name, value in query.items() if name != "Authorization"}
         route = route_of(request.path[len(mount) :])
+        if route.operation in UPLOADS:
+            query[UPLOAD_URL] = route.rest
         bucket = key = ""
         try:
             if route.operation == BY_NAME:

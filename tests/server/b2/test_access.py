@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
+from s3func.errors import ConnectionLost
 from s3func.message import Request
 from s3func.server import MemoryBackend, S3App
 from s3func.server.journal import Journal
@@ -148,6 +150,20 @@ def test_keys_are_held_to_what_they_may(b2: B2Caller) -> None:
     assert (401, "bad_auth_token") == b2.authorize(made["applicationKeyId"], made["applicationKey"]).refusal
 
 
+def test_no_key_makes_a_mightier_one(b2: B2Caller) -> None:
+    """A key that may make keys gives on what it has, and where it may."""
+    bucket_id = b2.bucket()
+    mighty = ["writeKeys", "readFiles"]
+    restrictions: list[dict[str, Any]] = [{}, {"bucketIds": [bucket_id]}]
+    for fields in restrictions:
+        made = b2("b2_create_key", capabilities=mighty, keyName="maker", **fields).document
+        maker = B2Caller(b2.app, made["applicationKeyId"], made["applicationKey"])
+        more = maker("b2_create_key", capabilities=["deleteFiles"], keyName="more")
+        assert (401, "unauthorized") == more.refusal
+        same = maker("b2_create_key", capabilities=["readFiles"], keyName="same")
+        assert (401 if fields else 200) == same.status
+
+
 def test_a_key_of_two_buckets_needs_version_4(b2: B2Caller) -> None:
     """Older versions cannot say it."""
     ids = [b2.bucket("mine-bucket"), b2.bucket("other-bucket")]
@@ -247,6 +263,34 @@ def test_faults_and_journal() -> None:
         ("b2_download_file_by_name", "test-bucket", "a/b", 200, ""),
     ] == [(entry.operation, entry.bucket, entry.key, entry.status, entry.code) for entry in app.journal.entries()][3:]
     assert SECRET not in json.dumps([str(entry) for entry in app.journal.entries()])
+
+
+def test_backblaze_names_of_faults_and_journal() -> None:
+    """The harness of Backblaze sets faults and reads the journal in its own words."""
+    app = S3App(access_key_id=KEY_ID, secret_access_key=SECRET, control=True)
+    b2 = B2Caller(app)
+    url = b2("b2_get_upload_url", bucketId=b2.bucket()).document
+
+    def control(method: str, name: str, **fields: object) -> tuple[int, dict[str, object]]:
+        headers = {"host": "localhost"}
+        body = json.dumps(fields).encode()
+        answer = app(Request(method, ORIGIN, f"/-/b2/{name}", "", headers, body, peer="127.0.0.1"))
+        return answer.status, json.loads(answer.read())
+
+    assert 201 == control("POST", "faults", on="upload_file", status=503, code="service_unavailable", retryAfter=3)[0]
+    assert 201 == control("POST", "wire-faults", on="b2_upload_file", kind="reset-mid-request", count=1)[0]
+    assert 400 == control("POST", "wire-faults", on="b2_upload_file", kind="unknown")[0]
+    assert 400 == control("POST", "faults", on="b2_no_such_call", status=503)[0]
+    refused = b2.upload_to(url, "a", b"body")
+    assert (503, "3") == (refused.status, refused.headers["retry-after"])
+    with pytest.raises(ConnectionLost):
+        b2.upload_to(url, "a", b"body")
+    entries = control("GET", "journal")[1]["entries"]
+    assert isinstance(entries, list)
+    assert [("b2_upload_file", 503), ("b2_upload_file", 0)] == [
+        (entry["endpoint"], entry["status"]) for entry in entries[-2:]
+    ]
+    assert url["uploadUrl"].endswith(entries[-1]["uploadUrlId"])
 
 
 def test_a_server_that_is_read_only(b2: B2Caller) -> None:
