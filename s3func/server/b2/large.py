@@ -64,6 +64,9 @@ def finish_large_file(call: B2Call) -> Response:
     digests = call.fields.get("partSha1Array")
     if not isinstance(digests, list) or not all(isinstance(each, str) for each in digests) or not digests:
         raise bad_request("partSha1Array must be a list of SHA-1 values")
+    if len(digests) == 1:
+        # What one part is enough for is an upload in one piece; the words are Backblaze's.
+        raise bad_request("large files must have at least 2 parts")
     place, upload = call.upload(identity)
     bucket, name = place.bucket, place.key
     call.demand("writeFiles", bucket, name)
