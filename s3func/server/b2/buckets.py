@@ -58,6 +58,9 @@ def update_bucket(call: B2Call) -> Response:
 
     documents = _documents(call, {**settings_of(bucket), "revision": seen + 1})
     retention = call.mapping("defaultRetention")
+    if call.fields.get("fileLockEnabled") is False and OBJECT_LOCK in bucket.documents:
+        message = "fileLockEnabled value of false is not allowed when bucket is already file lock enabled."
+        raise refuse("file_lock_conflict", message)
     if retention is not None or call.fields.get("fileLockEnabled"):
         if retention is not None and OBJECT_LOCK not in bucket.documents and not call.fields.get("fileLockEnabled"):
             raise refuse("bucket_missing_file_lock", "File lock is not enabled for the bucket")
