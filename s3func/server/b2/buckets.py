@@ -117,7 +117,12 @@ def set_bucket_notification_rules(call: B2Call) -> Response:
     if not isinstance(rules, list):
         raise bad_request(f"{_RULES} is no list")
     defaults = {"isSuspended": False, "suspensionReason": ""}
-    rules = [{**defaults, **rule} if isinstance(rule, dict) else rule for rule in rules]
+    if not all(isinstance(rule, dict) and isinstance(rule.get("targetConfiguration"), dict) for rule in rules):
+        raise bad_request("a rule has a targetConfiguration")
+    rules = [
+        {**defaults, **rule, "targetConfiguration": {"customHeaders": None, **rule["targetConfiguration"]}}
+        for rule in rules
+    ]
     settings = {**settings_of(bucket), _RULES: rules}
     call.backend.edit_bucket(bucket.name, {SETTINGS: json.dumps(settings)})
     return answer({"bucketId": call.text("bucketId"), _RULES: rules})

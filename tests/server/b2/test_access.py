@@ -215,12 +215,12 @@ def test_locks(b2: B2Caller) -> None:
     held = b2.upload(locked, "held", x_bz_file_legal_hold="on")
     assert "on" == held["legalHold"]["value"]
     gone = {"fileName": "held", "fileId": held["fileId"]}
-    assert (403, "access_denied") == b2("b2_delete_file_version", **gone).refusal
+    assert (401, "unauthorized") == b2("b2_delete_file_version", **gone).refusal
     assert 200 == b2("b2_update_file_legal_hold", legalHold="off", **gone).status
     until = {"mode": "governance", "retainUntilTimestamp": 4_000_000_000_000}
     assert 200 == b2("b2_update_file_retention", fileRetention=until, **gone).status
     assert until == b2("b2_get_file_info", fileId=held["fileId"]).document["fileRetention"]["value"]
-    assert (403, "access_denied") == b2("b2_delete_file_version", **gone).refusal
+    assert (401, "unauthorized") == b2("b2_delete_file_version", **gone).refusal
     assert 200 == b2("b2_delete_file_version", bypassGovernance=True, **gone).status
     url = b2("b2_get_upload_url", bucketId=b2.bucket()).document
     assert (400, "bucket_missing_file_lock") == b2.upload_to(url, "a", x_bz_file_legal_hold="on").refusal
