@@ -11,7 +11,8 @@ import itertools
 import logging
 import secrets
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import AccessDenied, ServiceError, service_error
@@ -30,6 +31,7 @@ from s3func.wire import s3xml
 from s3func.wire.encoding import http_date
 
 if TYPE_CHECKING:
+    from s3func.server.b2.app import B2App
     from s3func.server.backend import Backend
     from s3func.server.faults import Faults
     from s3func.server.journal import Journal
@@ -42,10 +44,11 @@ OWNER = "s3func"
 
 _READS = frozenset({"GET", "HEAD"})
 _BODILESS = frozenset({204, 304})
+_B2_PATHS = ("/b2api/", "/file/")
 
 
 class S3App:
-    """Speaks S3 over a Backend. Safe from many threads at once.
+    """Speaks S3 over a Backend, and B2 where the store has all powers. Safe from many threads at once.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/Type_API_Reference.html
     """
@@ -130,7 +133,40 @@ class S3App:
     def handle(self, request: Request, *, mount: str = "") -> Response:
         """Like calling the app; `mount` is the beginning of the path that belongs to another application around it."""
         watch = self._watch
-        return self._carry_out(request, mount) if watch is None else watch.handle(request, mount)
+        if watch is not None:
+            return watch.handle(request, mount)
+        if request.path.startswith(_B2_PATHS, len(mount)) and (b2 := self.b2_of(request, mount)) is not None:
+            return b2.handle(request, mount)
+        return self._carry_out(request, mount)
+
+    @cached_property
+    def b2(self) -> B2App | None:
+        """B2 over the same store; None where the store lacks one of the powers that it takes. Loaded when it is used."""
+        from s3func.server.b2.app import B2App
+        from s3func.server.powers import Editable, Identified, Multipart, Versioned
+
+        backend: Any = self.backend
+        if not all(isinstance(backend, power) for power in (Versioned, Multipart, Editable, Identified)):
+            return None
+        users, region = self._store.users, self.region
+        return B2App(backend, users, self._clock, region=region, is_open=self._is_open, reads_only=self._reads_only)
+
+    def b2_of(self, request: Request, mount: str) -> B2App | None:
+        """B2, if the request is for it; None if it is S3's."""
+        path = request.path.removeprefix(mount)
+        if not path.startswith(_B2_PATHS):
+            return None
+        from s3func.server.b2.app import is_of_b2
+
+        if not is_of_b2(request, path):
+            return None
+        try:
+            # By the name of a host, the whole path is the key.
+            if self._target(request, mount).bucket != path.split("/", 2)[1]:
+                return None
+        except ServiceError:
+            return self.b2
+        return self.b2
 
     def _carry_out(self, request: Request, mount: str, instead: Callable[[], Response] | None = None) -> Response:
         """Answer a request, or answer it with what `instead` gives in place of an operation."""
@@ -215,9 +251,10 @@ class S3App:
 
     def _begin_watch(self, journal: Journal | None, *, control: bool = False) -> Watch:
         from s3func.server.watch import Watch
-        from s3func.server.watched import S3Provider
+        from s3func.server.watched import EveryProvider, S3Provider
 
-        return Watch(S3Provider(self._target, self._carry_out, self._clock.now), self._clock, journal, control=control)
+        s3 = S3Provider(self._target, self._carry_out, self._clock.now)
+        return Watch(EveryProvider(s3, self.b2_of), self._clock, journal, control=control)
 
     def _http_date(self) -> str:
         second = int(self._clock.now())

@@ -5,6 +5,7 @@
     DELETE /-/faults[/ID]   all of them, or one
     GET    /-/journal       ?operation=&bucket=&key= patterns; the entries, oldest first
     DELETE /-/journal       forget the entries
+    POST   /-/b2/faults, POST /-/b2/wire-faults, GET /-/b2/journal    the same in the words of Backblaze's own harness
 
 Rule 1: it exists only where it was asked for (`S3App(control=True)`, `s3func serve --faults`).
 Rule 2: it is for this machine: another peer, a Host that is another's name, and anything that a web page in a browser
@@ -31,6 +32,14 @@ DOCUMENT_BYTES_MAX = 64 * 1024
 
 _ARGUMENTS = frozenset(inspect.signature(Faults.add).parameters) - {"self"}
 
+UPLOAD_URL = "uploadUrlId"
+"""What the journal calls the place that an upload went to, in a call's query."""
+_WIRE_FAULTS: dict[str, dict[str, Any]] = {
+    "reset-before-response": {"reset": "after"},
+    "reset-mid-request": {"cut_request": 1},
+    "stall": {},
+}
+
 
 class Control:
     """Answers what is below PREFIX."""
@@ -50,6 +59,8 @@ class Control:
                 return self._of_faults(request, rest)
             if name == "journal" and not rest:
                 return self._of_journal(request)
+            if name == "b2":
+                return self._of_b2(request, rest)
         except (ValueError, TypeError, ServiceError) as error:
             return _answer(400, {"error": str(error)})
         except RecursionError:
@@ -92,6 +103,38 @@ class Control:
             self._journal.clear()
             return _answer(200, {"entries": []})
         return _not_allowed(("GET", "DELETE"))
+
+    def _of_b2(self, request: Request, name: str) -> Response:
+        """`{on, status, code, count, retryAfter}`, `{on, kind, ms, count}`, and entries with an endpoint each."""
+        if name == "journal" and request.method == "GET":
+            rows = enumerate(self._journal.entries("b2_*"), 1)
+            entries = [
+                {"seq": seq, "endpoint": each.operation, "status": each.status, "fault": each.fault or None}
+                | {"uploadUrlId": each.query.get(UPLOAD_URL)}
+                for seq, each in rows
+            ]
+            return _answer(200, {"entries": entries})
+        if name not in {"faults", "wire-faults"} or request.method != "POST":
+            return _answer(404, {"error": "there are faults, wire-faults and journal"})
+        asked = json.loads(_body(request))
+        if not isinstance(asked, dict) or not isinstance(asked.get("on"), str):
+            raise ValueError("on: the name of a call is missing")  # noqa: TRY004 -- a mistake of the other side
+        arguments: dict[str, Any] = {
+            "operation": f"b2_{asked['on'].removeprefix('b2_')}",
+            "times": asked.get("count", 1),
+        }
+        if name == "faults":
+            arguments |= {"status": asked.get("status"), "code": asked.get("code")}
+            if asked.get("retryAfter") is not None:
+                arguments["headers"] = {"retry-after": str(asked["retryAfter"])}
+        else:
+            kind = asked.get("kind")
+            if kind not in _WIRE_FAULTS:
+                raise ValueError(f"kind: one of {', '.join(_WIRE_FAULTS)}")
+            arguments |= _WIRE_FAULTS[kind]
+            if kind == "stall":
+                arguments["delay"] = asked.get("ms", 1000) / 1000
+        return _answer(201, self._faults.add(**arguments).describe())
 
 
 def is_local(address: str) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from s3func.errors import AccessDenied, ServiceError, service_error
-from s3func.server.backend import BucketInfo, Guard, StoredObject
+from s3func.server.backend import BucketInfo, Guard, ObjectAttributes, StoredObject
 from s3func.server.call import Call
 from s3func.wire.encoding import iso8601, parse_iso8601
 from s3func.wire.s3xml_config import Retention, parse_object_lock
@@ -76,7 +76,7 @@ def retention_document(retention: Retention, now: float) -> str:
     return f"{mode} {iso8601(until.timestamp())}"
 
 
-def retention_of(stored: StoredObject) -> Retention | None:
+def retention_of(stored: ObjectAttributes) -> Retention | None:
     """The retention of a version, also one that is over; None without."""
     document = stored.documents.get(RETENTION)
     if document is None:

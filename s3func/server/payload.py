@@ -55,7 +55,7 @@ class Payload:
         """
         headers = call.headers
         self._body = call.request.body
-        self._sent_length = _declared_length(self._body, headers, required=required)
+        self._sent_length = declared_length(self._body, headers, required=required)
         self.length = self._sent_length
         self._decoder: Decoder | None = None
         if call.grant.payload_form:
@@ -143,7 +143,7 @@ class Payload:
     def _payload_blocks(self) -> Iterator[bytes | memoryview]:
         """The payload, taken out of its chunks; IncompleteBody where fewer or more bytes came than were announced."""
         received = 0
-        for block in _blocks(self._body):
+        for block in blocks_of(self._body):
             received += len(block)
             if self._decoder is None:
                 yield block
@@ -178,9 +178,8 @@ def declared_checksum(headers: Mapping[str, str]) -> dict[str, str]:
     return sent
 
 
-def _declared_length(
-    body: bytes | UploadBody | BodyStream, headers: Mapping[str, str], *, required: bool
-) -> int | None:
+def declared_length(body: bytes | UploadBody | BodyStream, headers: Mapping[str, str], *, required: bool) -> int | None:
+    """Bytes of a body as it is sent, None where nobody knows; one that is not required and not announced is empty."""
     declared = headers.get("content-length")
     if declared is not None:
         if _LENGTH.fullmatch(declared) is None:
@@ -257,7 +256,8 @@ def _decoded(text: str, algorithm: str) -> bytes | None:
     return digest if len(digest) == _DIGEST_BYTES[algorithm] else None
 
 
-def _blocks(body: bytes | UploadBody | BodyStream) -> Iterator[bytes | memoryview]:
+def blocks_of(body: bytes | UploadBody | BodyStream) -> Iterator[bytes | memoryview]:
+    """The body as it arrives; what is wrong with it on the way is a ServiceError, or a BodySourceError."""
     if isinstance(body, bytes):
         if body:
             yield body

@@ -30,6 +30,10 @@ as well: a call that raises has changed nothing, and guards are called under the
 1.  Documents are replaced by name, under a guard, without a new version, ETag or time.
 2.  A store without this power refuses a commit with documents (NotImplemented), for nobody could read or change them.
 
+`Identified`
+1.  Ids of versions, markers and uploads are unique in the store, so that one can be found without its bucket and key.
+    The version that an upload becomes in a bucket that keeps versions has the upload's id. "null" is nobody's id.
+
 `Grouping`
 1.  `together` does several pieces of work one after the other in the calling thread, and makes the changes of all of
     them visible and durable at once, when it returns; what they answer is true only then.
@@ -70,6 +74,8 @@ class VersionRow(NamedTuple):
 
     stored: StoredObject
     is_latest: bool
+    marker: str | None = None
+    """What says that a page ended here, where the version's id alone does not say it for ever."""
 
     @property
     def key(self) -> str:
@@ -256,6 +262,22 @@ class Multipart(Protocol):
         NoSuchUpload; InvalidPartOrder (numbers must rise); InvalidPart (no such part, or another ETag); InvalidRequest
         (no part at all).
         """
+
+
+class Located(NamedTuple):
+    """Where an id leads. is_upload: to a multipart upload that is under way, and not to a version or a marker."""
+
+    bucket: str
+    key: str
+    is_upload: bool = False
+
+
+@runtime_checkable
+class Identified(Protocol):
+    """Finds things by their ids alone, as B2 names them."""
+
+    def locate(self, identity: str) -> Located:
+        """Where the version, the delete marker or the upload of this id is. NoSuchVersion."""
 
 
 @runtime_checkable

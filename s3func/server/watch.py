@@ -34,10 +34,13 @@ class Place(NamedTuple):
 class Provider(Protocol):
     """What a watched server does itself."""
 
-    operations: Collection[str]
-    """The names that its operations have."""
-    listings: Collection[str]
-    """Those of them whose answers come in pages."""
+    @property
+    def operations(self) -> Collection[str]:
+        """The names that its operations have."""
+
+    @property
+    def listings(self) -> Collection[str]:
+        """Those of them whose answers come in pages."""
 
     def place(self, request: Request, mount: str) -> Place:
         """What a request is about; whatever the request may be, this does not raise."""

@@ -1,9 +1,13 @@
-"""S3 as something to watch: which operation a request is, and how S3 says that something went wrong."""
+"""S3 as something to watch: which operation a request is, and how S3 says that something went wrong; and B2 beside it.
+
+Rule: what is about B2 is loaded with the first fault or the first request that is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from typing import Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
 
 from s3func.errors import ServiceError
 from s3func.message import Request, Response
@@ -12,8 +16,11 @@ from s3func.server.faults import Fault
 from s3func.server.journal import first_values
 from s3func.server.operations import LISTINGS, OPERATIONS, PREFLIGHT
 from s3func.server.routing import route_of
-from s3func.server.watch import Place
+from s3func.server.watch import Place, Provider
 from s3func.server.wrong_answers import headers_of, instead_of, refusal_of, spoil
+
+if TYPE_CHECKING:
+    from s3func.server.b2.app import B2App
 
 
 class CarryOut(Protocol):
@@ -69,3 +76,44 @@ class S3Provider:
 
     def spoil(self, response: Response, fault: Fault) -> Response:
         return spoil(response, fault)
+
+
+class EveryProvider:
+    """S3 and B2, which share a port: each request is one's or the other's."""
+
+    def __init__(self, s3: S3Provider, b2_of: Callable[[Request, str], B2App | None]) -> None:
+        """b2_of: the app of a request that is for B2."""
+        self._s3 = s3
+        self._b2_of = b2_of
+
+    @cached_property
+    def operations(self) -> Collection[str]:
+        from s3func.server.b2.app import OPERATIONS as CALLS
+
+        return frozenset({*self._s3.operations, *CALLS})
+
+    @cached_property
+    def listings(self) -> Collection[str]:
+        from s3func.server.b2.app import LISTINGS as LISTS
+
+        return frozenset({*self._s3.listings, *LISTS})
+
+    def place(self, request: Request, mount: str) -> Place:
+        return self._of(request, mount).place(request, mount)
+
+    def carry_out(self, request: Request, mount: str) -> Response:
+        return self._of(request, mount).carry_out(request, mount)
+
+    def refuse(self, request: Request, mount: str, fault: Fault) -> Response:
+        return self._of(request, mount).refuse(request, mount, fault)
+
+    def spoil(self, response: Response, fault: Fault) -> Response:
+        return self._s3.spoil(response, fault)
+
+    def _of(self, request: Request, mount: str) -> Provider:
+        app = self._b2_of(request, mount)
+        if app is None:
+            return self._s3
+        from s3func.server.b2.watched import B2Provider
+
+        return B2Provider(app)

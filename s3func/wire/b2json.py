@@ -164,6 +164,7 @@ class StoredFile(NamedTuple):
     retention: Mapping[str, Any] | None = None
     legal_hold: Mapping[str, Any] | None = None
     encryption: Mapping[str, Any] | None = None
+    replication_status: str | None = None
 
 
 def parse_file(body: bytes) -> StoredFile:
@@ -194,6 +195,7 @@ def stored_file(row: Any) -> StoredFile:
             row.get("fileRetention"),
             row.get("legalHold"),
             row.get("serverSideEncryption"),
+            row.get("replicationStatus"),
         )
     except (AttributeError, KeyError, TypeError):
         raise ProtocolError("a file in the answer has no name") from None
@@ -220,7 +222,7 @@ def render_file(file: StoredFile, *, v1: bool = False) -> bytes:
 
 def file_fields(file: StoredFile, *, v1: bool = False) -> dict[str, Any]:
     """The row of a file; v1 repeats its length under the name that it had then."""
-    fields = {
+    fields: dict[str, Any] = {
         "accountId": file.account_id,
         "action": file.action,
         "bucketId": file.bucket_id,
@@ -231,11 +233,16 @@ def file_fields(file: StoredFile, *, v1: bool = False) -> dict[str, Any]:
         "fileId": file.file_id,
         "fileInfo": dict(file.info),
         "fileName": file.file_name,
+        "uploadTimestamp": file.upload_timestamp,
+    }
+    # A hide marker and a folder have none of these; official clients take a null for something that has.
+    protection = {
         "fileRetention": file.retention,
         "legalHold": file.legal_hold,
         "serverSideEncryption": file.encryption,
-        "uploadTimestamp": file.upload_timestamp,
+        "replicationStatus": file.replication_status,
     }
+    fields.update({name: value for name, value in protection.items() if value is not None})
     if v1:
         fields["size"] = file.size
     return fields

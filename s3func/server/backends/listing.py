@@ -46,7 +46,7 @@ def version_slice(
     rows, common_prefixes, last = _fold(seek, rest, prefix, delimiter, key_marker, limit)
     if last is None or isinstance(last, str):
         return VersionSlice(rows, common_prefixes, last)
-    return VersionSlice(rows, common_prefixes, last.key, last.stored.version_id)
+    return VersionSlice(rows, common_prefixes, last.key, last.marker or last.stored.version_id)
 
 
 def upload_slice(

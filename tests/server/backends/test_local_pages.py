@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from s3func.server.backends.identity import new_id, serial_of
+from s3func.server.backends.identity import bucket_identity, serial_of
+from s3func.server.backends.identity import new_id as mint
 from s3func.server.backends.local import LocalBackend
 
 PAGES: list[dict[str, Any]] = [
@@ -17,6 +18,11 @@ PAGES: list[dict[str, Any]] = [
     {"start_after": "c/00000010", "limit": 5},
     {"prefix": "x", "delimiter": "/"},
 ]
+
+
+def new_id(serial: int) -> str:
+    """The id of a version."""
+    return mint(serial, bucket_identity("bucket", 0), 0)
 
 
 def steps_of(store: LocalBackend, listing: Callable[[], object]) -> int:

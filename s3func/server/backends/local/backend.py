@@ -38,6 +38,8 @@ from s3func.server.powers import (
     BucketGuard,
     Editable,
     Grouping,
+    Identified,
+    Located,
     Multipart,
     PartSlice,
     Upload,
@@ -49,7 +51,7 @@ from s3func.server.powers import (
 T = TypeVar("T")
 
 
-class LocalBackend(Versioned, Multipart, Editable, Grouping):
+class LocalBackend(Versioned, Multipart, Editable, Grouping, Identified):
     """A Backend in a directory of its own, which one server at a time may have open; with all powers."""
 
     reads_at_once = True
@@ -223,6 +225,9 @@ class LocalBackend(Versioned, Multipart, Editable, Grouping):
             return self._settle(lambda: self._uploads.complete(bucket, chosen, attributes, guard))
 
         return LocalCompletion(publish, self._uploads.choose(bucket, key, upload_id, parts))
+
+    def locate(self, identity: str) -> Located:
+        return self._objects.locate(identity)
 
     def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
         return self._database.together(works)

@@ -20,7 +20,7 @@ from s3func.server.backend import (
     run_guard,
 )
 from s3func.server.backends.documents import edited
-from s3func.server.backends.identity import marker_serial, serial_of
+from s3func.server.backends.identity import placed, version_place
 from s3func.server.backends.listing import list_slice, version_slice
 from s3func.server.backends.local import versions
 from s3func.server.backends.local.buckets import Buckets, read_bucket
@@ -36,7 +36,7 @@ from s3func.server.backends.local.schema import (
     version_of,
 )
 from s3func.server.backends.local.versions import NULL
-from s3func.server.powers import VersionRow, VersionSlice, deleted_error
+from s3func.server.powers import Located, VersionRow, VersionSlice, deleted_error
 
 # What a reader sees of a row, first in a bucket that never kept versions, then in one that does.
 _RECORD = "key, size, etag, last_modified, attributes, version"
@@ -66,7 +66,7 @@ UNION ALL
 SELECT {record}, body IS NULL, id, blob, data FROM older LEFT JOIN bodies ON id = body
 WHERE bucket = :bucket AND key = :key AND {older}
 """
-_BY_ID = {"current": "version = :version", "older": "serial = :serial AND version = :version", "record": _RECORD_NAMED}
+_BY_ID = {"current": "version = :version", "older": "version = :version", "record": _RECORD_NAMED}
 _BY_NULL = {"current": "version IS NULL", "older": "version IS NULL", "record": _RECORD_NAMED}
 _HEAD_VERSION = (sql(_HEAD_BY, **_BY_ID), sql(_HEAD_BY, **_BY_NULL))
 _OPEN_VERSION = (sql(_OPEN_BY, **_BY_ID), sql(_OPEN_BY, **_BY_NULL))
@@ -84,9 +84,15 @@ ORDER BY 1, 8 DESC
 """
 _VERSIONS_BETWEEN = sql(_VERSIONS, record=_RECORD_NAMED, range="key >= :low AND key < :high")
 _VERSIONS_OF = sql(_VERSIONS, record=_RECORD_NAMED, range="key = :key AND serial < :before")
-_SERIAL_OF_NULL = """
-SELECT serial FROM objects WHERE bucket = :bucket AND key = :key AND version IS NULL
-UNION ALL SELECT serial FROM older WHERE bucket = :bucket AND key = :key AND version IS NULL
+# "IS", because the "null" version has none.
+_SERIAL_OF = """
+SELECT serial FROM objects WHERE bucket = :bucket AND key = :key AND version IS :version
+UNION ALL SELECT serial FROM older WHERE bucket = :bucket AND key = :key AND version IS :version
+"""
+_LOCATE = """
+SELECT name, key, 0 FROM objects JOIN buckets ON buckets.id = bucket WHERE version = :id
+UNION ALL SELECT name, key, 0 FROM older JOIN buckets ON buckets.id = bucket WHERE version = :id
+UNION ALL SELECT name, key, 1 FROM uploads JOIN buckets ON buckets.id = bucket WHERE uploads.id = :id
 """
 
 
@@ -225,7 +231,7 @@ class Objects:
         inside = bool(key_marker and version_id_marker)
         named = None
         if inside and version_id_marker != NULL:
-            named = marker_serial(version_id_marker, "version-id-marker")
+            named = version_place(version_id_marker, "version-id-marker")
         with self._database.snapshot() as db:
 
             def seek(low: bytes, high: bytes) -> Iterator[VersionRow]:
@@ -234,12 +240,21 @@ class Objects:
             def rest(key: bytes) -> Iterator[VersionRow]:
                 before = named
                 if before is None:
-                    row = db.execute(_SERIAL_OF_NULL, {"bucket": bucket_id, "key": key}).fetchone()
+                    version = None if version_id_marker == NULL else version_id_marker
+                    row = db.execute(_SERIAL_OF, {"bucket": bucket_id, "key": key, "version": version}).fetchone()
                     before = _LAST if row is None else row[0]
                 values = {"bucket": bucket_id, "key": key, "before": before}
                 return _version_rows(db.execute(_VERSIONS_OF, values), is_inside=before != _LAST)
 
             return version_slice(seek, rest if inside else None, prefix, delimiter, key_marker, limit)
+
+    def locate(self, identity: str) -> Located:
+        """Where the version or upload of an id is."""
+        with self._database.reading() as db:
+            row = db.execute(_LOCATE, {"id": identity}).fetchone()
+        if row is None:
+            raise NoSuchVersion("The specified version does not exist.")
+        return Located(row[0], row[1].decode(), bool(row[2]))
 
     def now(self) -> float:
         """The time in whole milliseconds."""
@@ -276,7 +291,7 @@ class Objects:
                 if row is None and is_versioned:
                     _refuse_marker(bucket, db.execute(_NEWEST, (found.id, encoded)).fetchone(), named=False)
             else:
-                values = {"bucket": found.id, "key": encoded, "version": version_id, "serial": serial_of(version_id)}
+                values = {"bucket": found.id, "key": encoded, "version": version_id}
                 row = db.execute(named[version_id == NULL], values).fetchone()
                 _refuse_marker(bucket, row, named=True)
         if row is None:
@@ -312,4 +327,4 @@ def _version_rows(rows: Iterable[Any], *, is_inside: bool = False) -> Iterator[V
     for row in rows:
         is_latest = row[0] != previous and not is_inside
         previous = row[0]
-        yield VersionRow(version_of(*row[:7]), is_latest)
+        yield VersionRow(version_of(*row[:7]), is_latest, placed(row[5], row[7]))

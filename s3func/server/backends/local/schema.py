@@ -20,7 +20,8 @@ import orjson
 
 from s3func.server.backend import BucketInfo, ObjectAttributes, Part, StoredObject
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+_FORMER_VERSION = 2
 
 _TABLES = """
 CREATE TABLE store (generation INTEGER NOT NULL);
@@ -56,7 +57,14 @@ CREATE TABLE completed (
     initiated REAL NOT NULL, attributes BLOB NOT NULL, stored BLOB NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX completed_time ON completed (time);
-PRAGMA user_version = 2;
+"""
+
+# What version 3 added to version 2: what an id alone leads to.
+_IDS = """
+CREATE UNIQUE INDEX objects_version ON objects (version) WHERE version IS NOT NULL;
+CREATE UNIQUE INDEX older_version ON older (version) WHERE version IS NOT NULL;
+CREATE UNIQUE INDEX uploads_id ON uploads (id);
+PRAGMA user_version = 3;
 """
 
 
@@ -96,10 +104,12 @@ def sql(text: str, **names: str) -> str:
 
 
 def create_tables(db: sqlite3.Connection) -> None:
-    """Make the tables in an empty database; ValueError for one of another version."""
+    """Make the tables in an empty database, or bring those of version 2 up to date; ValueError for another version."""
     version = db.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
-        db.executescript(f"BEGIN; {_TABLES} COMMIT;")
+        db.executescript(f"BEGIN; {_TABLES} {_IDS} COMMIT;")
+    elif version == _FORMER_VERSION:
+        db.executescript(f"BEGIN; {_IDS} COMMIT;")
     elif version != SCHEMA_VERSION:
         raise ValueError(f"path: the index has version {version}, this server knows {SCHEMA_VERSION}")
 

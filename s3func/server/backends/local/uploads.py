@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from s3func.clock import Clock
 from s3func.errors import NoSuchUpload, service_error
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject, check_key, run_guard
-from s3func.server.backends.identity import marker_serial, new_id, serial_of
+from s3func.server.backends.identity import bucket_identity, marker_serial, new_id, serial_of
 from s3func.server.backends.listing import upload_slice
 from s3func.server.backends.local import versions
 from s3func.server.backends.local.buckets import Buckets, read_bucket
@@ -75,10 +75,11 @@ class Uploads:
         packed = pack(attributes)
 
         def change(db: sqlite3.Connection) -> Upload:
-            bucket_id = read_bucket(db, bucket).id
-            serial = self._database.next_serial()
-            upload = _upload_of(serial, encoded, new_id(serial), self._now(), packed).upload
-            values = (serial, bucket_id, encoded, upload.upload_id, upload.initiated, packed)
+            found = read_bucket(db, bucket)
+            serial, now = self._database.next_serial(), self._now()
+            upload_id = new_id(serial, bucket_identity(bucket, found.info.created), now, large=True)
+            upload = _upload_of(serial, encoded, upload_id, now, packed).upload
+            values = (serial, found.id, encoded, upload.upload_id, upload.initiated, packed)
             db.execute("INSERT INTO uploads VALUES (?, ?, ?, ?, ?, ?)", values)
             return upload
 
@@ -192,7 +193,8 @@ class Uploads:
                 unused += _unused_parts(db, upload_serial, "number = ?", number)
             now = self._now()
             db.execute("INSERT INTO bodies VALUES (?, 1, NULL, NULL)", (upload_serial,))
-            stored = versions.put(db, place, new, upload_serial, self._database.next_serial(), now, unused)
+            serial = self._database.next_serial()
+            stored = versions.put(db, place, new, upload_serial, serial, now, unused, upload_id)
             db.execute("DELETE FROM uploads WHERE serial = ?", (upload_serial,))
             db.execute("DELETE FROM completed WHERE time < ?", (now - COMPLETED_SECONDS,))
             db.execute(

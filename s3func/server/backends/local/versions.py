@@ -10,7 +10,7 @@ import sqlite3
 from typing import NamedTuple
 
 from s3func.server.backend import ObjectAttributes, StoredObject
-from s3func.server.backends.identity import new_id, serial_of
+from s3func.server.backends.identity import bucket_identity, new_id
 from s3func.server.backends.local.buckets import no_such_bucket
 from s3func.server.backends.local.schema import NewObject, Unused, pack, sql, stored_of, version_of
 
@@ -18,7 +18,7 @@ NULL = "null"
 
 # One row whenever the bucket exists: what is there now, and the body that a change may let go of.
 _CURRENT = """
-SELECT buckets.id, versioning, key, size, etag, last_modified, attributes, version, serial, body, refs, blob, data IS NULL
+SELECT buckets.id, versioning, created, key, size, etag, last_modified, attributes, version, serial, body, refs, blob, data IS NULL
 FROM buckets LEFT JOIN objects ON bucket = buckets.id AND key = ? LEFT JOIN bodies ON bodies.id = body WHERE name = ?
 """
 
@@ -27,7 +27,7 @@ SELECT key, size, etag, last_modified, attributes, version, serial, body, refs, 
 FROM older LEFT JOIN bodies ON bodies.id = body WHERE bucket = ? AND key = ?
 """
 _NULL = f"{_OLDER} AND version IS NULL"
-_BY_SERIAL = f"{_OLDER} AND serial = ?"
+_BY_ID = f"{_OLDER} AND version = ?"
 _NEWEST = f"{_OLDER} ORDER BY serial DESC LIMIT 1"
 
 _COLUMNS = "bucket, key, serial, version, size, etag, last_modified, attributes, body"
@@ -57,6 +57,8 @@ class Place(NamedTuple):
 
     bucket: int
     versioning: str
+    name: str
+    created: float
     key: bytes
     current: Version | None
 
@@ -68,6 +70,10 @@ class Place(NamedTuple):
         if version.body is None:
             return version_of(*version[:5], version_id, 1)
         return stored_of(*version[:5], version_id)
+
+    def new_id(self, serial: int, now: float) -> str:
+        """The id of a new version of the key."""
+        return new_id(serial, bucket_identity(self.name, self.created), now)
 
     @property
     def replaces(self) -> bool:
@@ -82,7 +88,8 @@ def place_of(db: sqlite3.Connection, bucket: str, key: bytes) -> Place:
     row = db.execute(_CURRENT, (key, bucket)).fetchone()
     if row is None:
         raise no_such_bucket(bucket)
-    return Place(row[0], row[1], key, None if row[2] is None else Version._make(row[2:]))
+    current = None if row[3] is None else Version._make(row[3:])
+    return Place(row[0], row[1], bucket, row[2], key, current)
 
 
 def newest(db: sqlite3.Connection, place: Place) -> Version | None:
@@ -99,21 +106,27 @@ def find(db: sqlite3.Connection, place: Place, version_id: str) -> Version | Non
         return current
     if version_id == NULL:
         return _one(db, _NULL, (place.bucket, place.key))
-    serial = serial_of(version_id)
-    if serial is None:
-        return None
-    found = _one(db, _BY_SERIAL, (place.bucket, place.key, serial))
-    return found if found is not None and found.version == version_id else None
+    return _one(db, _BY_ID, (place.bucket, place.key, version_id))
 
 
 def put(
-    db: sqlite3.Connection, place: Place, new: NewObject, body: int, serial: int, now: float, unused: list[Unused]
+    db: sqlite3.Connection,
+    place: Place,
+    new: NewObject,
+    body: int,
+    serial: int,
+    now: float,
+    unused: list[Unused],
+    upload_id: str | None = None,
 ) -> StoredObject:
-    """Make an object the current version. Its body counts it already, unless it is that of the object it replaces."""
+    """Make an object the current version. Its body counts it already, unless it is that of the object it replaces.
+
+    upload_id: of the upload that becomes it.
+    """
     if place.current is not None and not (place.replaces and place.current.body == body):
         _displace(db, place, unused)
     _drop_null(db, place, unused)
-    version = new_id(serial) if place.versioning == "Enabled" else None
+    version = (upload_id or place.new_id(serial, now)) if place.versioning == "Enabled" else None
     attributes = pack(new.attributes)
     db.execute(
         "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -129,7 +142,7 @@ def put_marker(db: sqlite3.Connection, place: Place, owner: str, serial: int, no
         _displace(db, place, unused)
         db.execute("DELETE FROM objects WHERE bucket = ? AND key = ?", (place.bucket, place.key))
     _drop_null(db, place, unused)
-    version = new_id(serial) if place.versioning == "Enabled" else None
+    version = place.new_id(serial, now) if place.versioning == "Enabled" else None
     attributes = pack(ObjectAttributes(owner=owner))
     db.execute(
         "INSERT INTO older VALUES (?, ?, ?, ?, 0, '', ?, ?, NULL)",

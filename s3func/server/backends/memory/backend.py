@@ -29,7 +29,7 @@ from s3func.server.backend import (
     run_guard,
 )
 from s3func.server.backends.documents import edited
-from s3func.server.backends.identity import marker_serial, new_id
+from s3func.server.backends.identity import marker_serial, new_id, version_place
 from s3func.server.backends.listing import list_slice, upload_slice, version_slice
 from s3func.server.backends.memory.bucket import NULL, Bucket, OpenUpload, Version
 from s3func.server.backends.memory.drafts import (
@@ -46,6 +46,8 @@ from s3func.server.powers import (
     COMPLETED_SECONDS,
     BucketGuard,
     Editable,
+    Identified,
+    Located,
     Multipart,
     PartSlice,
     Upload,
@@ -66,7 +68,7 @@ class _Completed(NamedTuple):
     stored: StoredObject
 
 
-class MemoryBackend(Versioned, Multipart, Editable):
+class MemoryBackend(Versioned, Multipart, Editable, Identified):
     """A Backend without a file, with all powers."""
 
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
@@ -196,11 +198,12 @@ class MemoryBackend(Versioned, Multipart, Editable):
             found = self._bucket(bucket)
             rest = None
             if key_marker and version_id_marker:
-                if version_id_marker == NULL:
-                    null = found.find(key_marker.encode(), NULL)
-                    before = None if null is None else null.serial
-                else:
-                    before = marker_serial(version_id_marker, "version-id-marker")
+                before = None
+                if version_id_marker != NULL:
+                    before = version_place(version_id_marker, "version-id-marker")
+                if before is None:
+                    named = found.find(key_marker.encode(), version_id_marker)
+                    before = None if named is None else named.serial
                 rest = partial(found.versions_of, before=before)
             return version_slice(found.seek_versions, rest, prefix, delimiter, key_marker, limit)
 
@@ -209,9 +212,9 @@ class MemoryBackend(Versioned, Multipart, Editable):
         with self._lock:
             found = self._bucket(bucket)
             serial = next(self._serials)
-            upload = Upload(
-                key=key, upload_id=new_id(serial), initiated=self._now(), attributes=_attributes(attributes)
-            )
+            now = self._now()
+            upload_id = new_id(serial, found.id, now, large=True)
+            upload = Upload(key=key, upload_id=upload_id, initiated=now, attributes=_attributes(attributes))
             found.add_upload(encoded, OpenUpload(serial, upload, {}))
             return upload
 
@@ -286,6 +289,17 @@ class MemoryBackend(Versioned, Multipart, Editable):
             publish = partial(self._complete, bucket, opened.upload, chosen, digest)
             return MemoryCompletion(publish, opened.upload, chosen, None)
 
+    def locate(self, identity: str) -> Located:
+        with self._lock:
+            for name, found in self._buckets.items():
+                opened = found.uploads.get(identity)
+                if opened is not None:
+                    return Located(name, opened.upload.key, is_upload=True)
+                key = found.ids.get(identity)
+                if key is not None:
+                    return Located(name, key.decode())
+        raise NoSuchVersion("The specified version does not exist.")
+
     def close(self) -> None:
         """Forget everything."""
         with self._lock:
@@ -309,23 +323,30 @@ class MemoryBackend(Versioned, Multipart, Editable):
         return version.stored, version.body
 
     def _publish(
-        self, bucket: str, key: str, encoded: bytes, body: Body, attributes: ObjectAttributes, guard: Guard | None
+        self,
+        bucket: str,
+        key: str,
+        encoded: bytes,
+        body: Body,
+        attributes: ObjectAttributes,
+        guard: Guard | None,
+        upload_id: str | None = None,
     ) -> StoredObject:
         with self._lock:
             found = self._bucket(bucket)
             run_guard(guard, found.current(encoded), bucket, key)
-            serial = next(self._serials)
+            serial, now = next(self._serials), self._now()
             stored = StoredObject(
                 key=key,
                 size=body.size,
                 etag=body.etag,
-                last_modified=self._now(),
+                last_modified=now,
                 headers=dict(attributes.headers),
                 metadata=dict(attributes.metadata),
                 checksums=dict(attributes.checksums),
                 documents=dict(attributes.documents),
                 owner=attributes.owner,
-                version_id=found.version_id(serial),
+                version_id=found.version_id(serial, now, upload_id),
             )
             found.add(encoded, Version(serial, stored, body))
             return stored
@@ -336,14 +357,14 @@ class MemoryBackend(Versioned, Multipart, Editable):
         version = found.newest(encoded) if version_id is None else found.find(encoded, version_id)
         run_guard(deletion.guard, None if version is None else version.stored, found.info.name, key)
         if version_id is None and found.info.versioning:
-            serial = next(self._serials)
+            serial, now = next(self._serials), self._now()
             marker = StoredObject(
                 key=key,
                 size=0,
                 etag="",
-                last_modified=self._now(),
+                last_modified=now,
                 owner=deletion.owner,
-                version_id=found.version_id(serial),
+                version_id=found.version_id(serial, now),
                 delete_marker=True,
             )
             found.add(encoded, Version(serial, marker, None))
@@ -385,7 +406,7 @@ class MemoryBackend(Versioned, Multipart, Editable):
                 raise service_error("InvalidPart", "A part was replaced meanwhile.", bucket=bucket, key=key)
             body = join([each for _, each in kept], parts, multipart_etag(parts))
             encoded = key.encode()
-            stored = self._publish(bucket, key, encoded, body, attributes, guard)
+            stored = self._publish(bucket, key, encoded, body, attributes, guard, upload.upload_id)
             found.end_upload(encoded, opened)
             self._completed[upload.upload_id] = _Completed(self._now(), found, upload, digest, stored)
             return stored

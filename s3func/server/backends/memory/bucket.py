@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from s3func.server.backend import BucketInfo, Part, StoredObject
-from s3func.server.backends.identity import new_id
+from s3func.server.backends.identity import bucket_identity, new_id, placed
 from s3func.server.backends.memory.drafts import Body
 from s3func.server.powers import Upload, VersionRow
 
@@ -38,10 +38,12 @@ class OpenUpload(NamedTuple):
 class Bucket:
     """Records by key, and the keys in order."""
 
-    __slots__ = ("info", "keys", "objects", "older", "older_keys", "upload_order", "uploads")
+    __slots__ = ("id", "ids", "info", "keys", "objects", "older", "older_keys", "upload_order", "uploads")
 
     def __init__(self, info: BucketInfo) -> None:
         self.info = info
+        self.id = bucket_identity(info.name, info.created)
+        self.ids: dict[str, bytes] = {}
         self.keys: list[bytes] = []
         self.objects: dict[bytes, Version] = {}
         self.older_keys: list[bytes] = []
@@ -68,15 +70,17 @@ class Bucket:
             return found
         return next((each for each in self.older.get(key, ()) if each.stored.version_id == version_id), None)
 
-    def version_id(self, serial: int) -> str | None:
-        """The id of what is written now."""
+    def version_id(self, serial: int, now: float, upload_id: str | None = None) -> str | None:
+        """The id of what is written now; upload_id: of the upload that becomes it."""
         if self.info.versioning == "Enabled":
-            return new_id(serial)
+            return upload_id or new_id(serial, self.id, now)
         return NULL if self.info.versioning else None
 
     def add(self, key: bytes, version: Version) -> None:
         """Make it the current version, and keep of the former ones what the bucket wants kept."""
         if self.info.versioning:
+            if version.stored.version_id != NULL:
+                self.ids[version.stored.version_id or ""] = key
             if version.stored.version_id == NULL and (null := self.find(key, NULL)) is not None:
                 self.remove(key, null)
             former = self.objects.pop(key, None)
@@ -95,6 +99,7 @@ class Bucket:
 
     def remove(self, key: bytes, version: Version) -> None:
         """Remove one version; the newest that is left is the current one."""
+        self.ids.pop(version.stored.version_id or NULL, None)
         older = self.older.get(key, [])
         if self.objects.get(key) is version:
             del self.objects[key]
@@ -153,7 +158,7 @@ class Bucket:
                 # Who lists the versions of a bucket that never kept any sees one of each key, called "null".
                 stored = version.stored
                 named = replace(stored, version_id=NULL) if stored.version_id is None else stored
-                yield VersionRow(named, version is newest)
+                yield VersionRow(named, version is newest, placed(named.version_id or NULL, version.serial))
 
     def add_upload(self, key: bytes, opened: OpenUpload) -> None:
         """Remember an upload."""
