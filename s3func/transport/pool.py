@@ -193,7 +193,9 @@ def split_origin(origin: str) -> tuple[str, str, int]:
 
 
 def _connect_plain(host: str, port: int, timeout: float | None) -> socket.socket:
-    sock = socket.create_connection((host, port), timeout)
+    # As text, a name goes through the IDNA codec, whose import is 0.7 ms of the 17 from the start to the first put.
+    name = host.encode("ascii") if host.isascii() else host
+    sock = socket.create_connection((name, port), timeout)  # type: ignore[arg-type]  # getaddrinfo takes bytes as well
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except OSError:
