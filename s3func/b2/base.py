@@ -16,8 +16,7 @@ from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import CredentialsError, NoSuchBucket, NoSuchKey, NotFound, NotSupported, S3FuncError
 from s3func.session import Session
 from s3func.transport.client import Client
-from s3func.transport.retry import RetryPolicy
-from s3func.transport.timeouts import Timeouts
+from s3func.transport.settings import checked_count, checked_policy, checked_timeouts
 from s3func.transport.transfer import DEFAULT_TRANSFER, checked_transfer
 from s3func.wire.b2json_account import parse_buckets
 
@@ -28,10 +27,11 @@ if TYPE_CHECKING:
     from s3func.message import Transport
     from s3func.models import Capabilities
     from s3func.transport.client import Authorizer
+    from s3func.transport.retry import RetryPolicy
+    from s3func.transport.timeouts import Timeouts
     from s3func.transport.transfer import TransferConfig
 
 Document = TypeVar("Document")
-_SECONDS_MAX = 1e9
 
 
 class B2Base(Session):
@@ -87,9 +87,9 @@ class B2Base(Session):
                 "no application key: pass access_key_id and access_key, or set B2_APPLICATION_KEY_ID and "
                 "B2_APPLICATION_KEY; for a public bucket pass bucket and download_url"
             )
-        limits = _limits(timeouts, connect_timeout, read_timeout)
-        kept = _count("max_connections", max_connections)
-        policy = _policy(retries, max_attempts)
+        limits = checked_timeouts(timeouts, connect_timeout, read_timeout)
+        kept = checked_count("max_connections", max_connections)
+        policy = checked_policy(retries, max_attempts)
         if transport is None:
             from s3func.transport.pool import Pool
 
@@ -225,48 +225,3 @@ def _key_pair(
     if ":" in access_key_id:
         raise ValueError("access_key_id has a colon, which would end it")
     return access_key_id, secret
-
-
-def _limits(timeouts: Timeouts | None, connect: float | None, read: float | None) -> Timeouts:
-    if timeouts is not None and not isinstance(timeouts, Timeouts):
-        raise TypeError(f"timeouts must be Timeouts, not {type(timeouts).__name__}")
-    given = timeouts or Timeouts()
-    limits = {name: _seconds(f"timeouts.{name}", value) for name, value in given._asdict().items()}
-    if connect is not None:
-        limits["connect"] = _seconds("connect_timeout", connect)
-    if read is not None:
-        limits["read"] = _seconds("read_timeout", read)
-    return Timeouts(**limits)
-
-
-def _seconds(name: str, value: object) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
-    if value == float("inf"):
-        return None
-    if not 0 < value <= _SECONDS_MAX:
-        raise ValueError(f"{name} must be more than 0 seconds and at most {_SECONDS_MAX:.0f}, not {value}")
-    return value
-
-
-def _policy(retries: RetryPolicy | int | None, max_attempts: int | None) -> RetryPolicy:
-    if max_attempts is not None:
-        if retries is not None:
-            raise ValueError("retries and max_attempts are two names of one argument: give one of them")
-        return RetryPolicy(attempts=_count("max_attempts", max_attempts))
-    if retries is None:
-        return RetryPolicy()
-    if isinstance(retries, RetryPolicy):
-        _count("retries.attempts", retries.attempts)
-        return retries
-    return RetryPolicy(attempts=_count("retries", retries))
-
-
-def _count(name: str, value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1, not {value}")
-    return value

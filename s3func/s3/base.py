@@ -16,6 +16,7 @@ from s3func.s3.options import Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
 from s3func.transport.client import Client
+from s3func.transport.settings import checked_count, checked_policy, checked_timeouts
 from s3func.transport.transfer import DEFAULT_TRANSFER, TransferConfig, checked_transfer
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ class S3Base(Session):
         )
         self._credentials = options.credentials_source()
         self._endpoint = options.endpoint(endpoint_url, region, addressing_style)
-        limits = options.timeouts(timeouts, connect_timeout, read_timeout)
-        policy = options.retry_policy(retries, max_attempts)
-        kept = options.count("max_connections", max_connections)
+        limits = checked_timeouts(timeouts, connect_timeout, read_timeout)
+        policy = checked_policy(retries, max_attempts)
+        kept = checked_count("max_connections", max_connections)
         if max_pool_connections is not None:
-            kept = options.count("max_pool_connections", max_pool_connections)
+            kept = checked_count("max_pool_connections", max_pool_connections)
         self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
         self._direct_below = self._transfer.direct_below
         self._clock = clock or SYSTEM_CLOCK

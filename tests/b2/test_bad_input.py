@@ -130,6 +130,8 @@ def test_bad_input_is_refused_before_anything_is_sent(argument: str, call: Calla
         ("retries", {"retries": "5"}),
         ("retries", {"retries": 3, "max_attempts": 3}),
         ("retries.attempts", {"retries": RetryPolicy(attempts=0)}),
+        ("retries.base_seconds", {"retries": RetryPolicy(base_seconds=-1)}),
+        ("retries.quota", {"retries": RetryPolicy(quota=-1)}),
         ("timeouts", {"timeouts": 5}),
         ("timeouts.read", {"timeouts": Timeouts(read=-1)}),
         ("read_timeout", {"read_timeout": 0}),
