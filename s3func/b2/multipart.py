@@ -12,7 +12,6 @@ from hashlib import sha1
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
-from s3func.b2 import operations
 from s3func.b2.config import PART_NUMBER_MAX, check_key, check_number, check_text, check_version_id
 from s3func.b2.copying import CopyVerbs
 from s3func.b2.headers import CustomerKey
@@ -21,6 +20,7 @@ from s3func.b2.results import moment_of, plain_sha1, put_result
 from s3func.b2.upload import Upload
 from s3func.errors import InvalidRequest, NoSuchUpload, S3FuncError
 from s3func.transport.body import BodySource, body_of
+from s3func.wire.ranges import byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -248,7 +248,7 @@ class MultipartVerbs(CopyVerbs, PutEngine):
         check_key(key)
         check_key(source_key, "source_key")
         number = check_number("part_number", part_number, 1, PART_NUMBER_MAX)
-        wanted = operations.byte_range(range_start, range_end)
+        wanted = byte_range(range_start, range_end)
         if (range_start is None) != (range_end is None):
             raise ValueError("give both range_start and range_end, or neither: a part is not copied to an open end")
         source = self._name(source_bucket, "source_bucket")

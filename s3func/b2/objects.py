@@ -12,6 +12,7 @@ from s3func.b2.results import gone, hidden
 from s3func.errors import InvalidRequest, NoSuchKey, NoSuchVersion, NotFound, NotSupported, ServiceError
 from s3func.transport.sources import source_of
 from s3func.wire.b2json import parse_file, parse_object
+from s3func.wire.ranges import byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -119,7 +120,7 @@ class ObjectVerbs(PutEngine):
         """
         wanted = None
         if range_start is not None or range_end is not None:
-            wanted = operations.byte_range(range_start, range_end)
+            wanted = byte_range(range_start, range_end)
         fields = customer_headers(customer_key)
         reading = operations.Reading(
             self._name(bucket),

@@ -6,7 +6,6 @@ https://www.backblaze.com/apidocs/introduction-to-the-b2-native-api
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -20,6 +19,7 @@ from s3func.message import Request, Response, UploadBody
 from s3func.models import ListPage
 from s3func.wire.b2json import parse_file, parse_part, render_request
 from s3func.wire.encoding import decode_component, encode_path, encode_query
+from s3func.wire.ranges import answers, parse_content_range, parse_range
 
 if TYPE_CHECKING:
     from s3func.wire.b2json import FilesPage, StoredFile, StoredPart
@@ -134,43 +134,17 @@ def _is_newer(result: FileHead, name: str, reading: Reading) -> bool:
     return written is not None and int(written.timestamp()) > int(moment(name, getattr(reading, name)))
 
 
-def byte_range(range_start: int | None, range_end: int | None) -> str | None:
-    """`bytes=first-last`, both included; without range_start the last range_end bytes."""
-    for name, value in (("range_start", range_start), ("range_end", range_end)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-        if value is not None and value < 0:
-            raise ValueError(f"{name} is negative: {value}")
-    if range_start is None:
-        if range_end == 0:
-            raise ValueError("range_end is 0 without range_start: the last 0 bytes are no range")
-        return None if range_end is None else f"bytes=-{range_end}"
-    if range_end is None:
-        return f"bytes={range_start}-"
-    if range_end < range_start:
-        raise ValueError(f"range_end {range_end} is before range_start {range_start}")
-    return f"bytes={range_start}-{range_end}"
-
-
 def check_part(wanted: str | None, response: Response) -> None:
     """ProtocolError unless these are the bytes that were asked for; the wrong ones would go unnoticed."""
     if wanted is None:
         if response.status != 200:
             raise ProtocolError(f"a GET of a whole file was answered with status {response.status}")
         return
-    described = response.headers.get("content-range", "")
-    sent = re.fullmatch(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", described)
-    asked = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", wanted)
+    sent = parse_content_range(response.headers.get("content-range", ""))
+    asked = parse_range(wanted)
     if sent is None or asked is None:
         raise ProtocolError("B2 ignored the range and sent the whole file")
-    first, last = int(sent[1]), int(sent[2])
-    size = None if sent[3] == "*" else int(sent[3])
-    if asked[1]:
-        fits = first == int(asked[1]) and (not asked[2] or last <= int(asked[2]))
-    else:
-        fits = size is None or (last == size - 1 and last - first < int(asked[2]))
-    length = response.headers.get("content-length")
-    if not fits or last < first or (length is not None and length != str(last - first + 1)):
+    if not answers(sent, asked, response.headers.get("content-length")):
         raise ProtocolError(f"asked for {wanted}, B2 sent {sent[0]}")
 
 

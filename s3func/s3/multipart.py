@@ -289,7 +289,7 @@ class MultipartVerbs(S3Base):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
         """
         from s3func.s3 import multipart_operations
-        from s3func.s3.operations import byte_range
+        from s3func.wire.ranges import byte_range
 
         authorizer = self._at(bucket)
         wanted = byte_range(range_start, range_end)

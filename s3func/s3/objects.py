@@ -11,6 +11,7 @@ from s3func.s3.headers import check_key
 from s3func.s3.payload import describe
 from s3func.s3.upload_verbs import UploadVerbs
 from s3func.transport.body import BodySource
+from s3func.wire.ranges import byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -122,7 +123,7 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
         authorizer = self._at(bucket)
         wanted = None
         if range_start is not None or range_end is not None:
-            wanted = operations.byte_range(range_start, range_end)
+            wanted = byte_range(range_start, range_end)
         request = operations.read_object(
             "GET",
             authorizer.place,

@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Mapping
 from hashlib import md5, sha256
@@ -30,6 +29,7 @@ from s3func.s3.headers import (
 )
 from s3func.s3.payload import DefaultChecksum
 from s3func.wire.encoding import encode_query
+from s3func.wire.ranges import answers, parse_content_range, parse_range
 from s3func.wire.sigv4 import EMPTY_SHA256
 
 if TYPE_CHECKING:
@@ -194,24 +194,6 @@ def version_query(version_id: str | None, name: str = "version_id") -> str:
     return encode_query([("versionId", version_id)])
 
 
-def byte_range(range_start: int | None, range_end: int | None) -> str | None:
-    """`bytes=first-last`, both included; without range_start the last range_end bytes."""
-    for name, value in (("range_start", range_start), ("range_end", range_end)):
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
-            raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-        if value is not None and value < 0:
-            raise ValueError(f"{name} is negative: {value}")
-    if range_start is None:
-        if range_end == 0:
-            raise ValueError("range_end is 0 without range_start: the last 0 bytes are no range")
-        return None if range_end is None else f"bytes=-{range_end}"
-    if range_end is None:
-        return f"bytes={range_start}-"
-    if range_end < range_start:
-        raise ValueError(f"range_end {range_end} is before range_start {range_start}")
-    return f"bytes={range_start}-{range_end}"
-
-
 def parse_get_object(request: Request, response: Response) -> GetResult:
     """The result; its body is still arriving unless it was small."""
     headers = response.headers
@@ -250,21 +232,12 @@ def check_part(wanted: str | None, response: Response) -> None:
     if not described and response.status == 206:
         return
     # Some stores send the part with status 200; one that ignores the range sends no Content-Range.
-    sent = re.fullmatch(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", described)
+    sent = parse_content_range(described)
     if sent is None:
         raise ProtocolError("the store ignored the range and sent the whole object")
-    first, last = int(sent[1]), int(sent[2])
-    size = None if sent[3] == "*" else int(sent[3])
-    asked = re.fullmatch(r"bytes=([0-9]*)-([0-9]*)", wanted)
-    if asked is None:
-        # A form that only the caller's own header can have; what it means is his to check.
-        return
-    if asked[1]:
-        fits = first == int(asked[1]) and (not asked[2] or last <= int(asked[2]))
-    else:
-        fits = size is None or (last == size - 1 and last - first < int(asked[2]))
-    length = response.headers.get("content-length")
-    if not fits or last < first or (length is not None and length != str(last - first + 1)):
+    asked = parse_range(wanted)
+    # Another form only the caller's own header can have; what it means is his to check.
+    if asked is not None and not answers(sent, asked, response.headers.get("content-length")):
         raise ProtocolError(f"asked for {wanted}, the store sent {sent[0]}")
 
 
