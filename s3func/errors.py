@@ -38,6 +38,16 @@
     │   ├── LockStoreError           the store failed too long, or is not one that a lock can stand on
     │   └── LockTimeout              `with session.lock(…, timeout=…)` did not get it in time (also a TimeoutError)
     ├── SourceChanged                the local file was written to while it was uploaded; nothing was published
+    ├── SyncError                    files and folders could not be made to agree
+    │   ├── SyncIncomplete           a scan could not show that it saw everything, so nothing was deleted
+    │   ├── SafetyStop               the plan looks like an accident; nothing was changed
+    │   │   ├── EmptySourceError     the source is empty, or is not there, and the target is not empty
+    │   │   ├── RootChanged          the folder is not the one of last time: a disk that is not mounted
+    │   │   └── TooManyDeletes       more than max_delete allows
+    │   ├── UnsafeKey                a key that cannot be a path below the folder, or a name that cannot be a key
+    │   ├── SyncConflict             both sides changed since they last agreed
+    │   ├── HashMismatchError        a file's content is not what the store says (also a ChecksumMismatch)
+    │   └── S3ObjectError            an object or a local file that an S3Object needs is not there, or is of the wrong kind
     └── NotSupported                 this session cannot do that, known before anything is sent
 
 A mistake in an argument is a ValueError or TypeError that names the argument, raised before anything is sent.
@@ -324,6 +334,46 @@ class LockTimeout(LockError, TimeoutError):
 
 class SourceChanged(S3FuncError):
     """The local file changed while it was read, each time that it was tried; what was sent of it was thrown away."""
+
+
+class SyncError(S3FuncError):
+    """Files and folders could not be made to agree with a store."""
+
+
+class SyncIncomplete(SyncError):
+    """A scan could not show that it saw everything: what it did not see may exist, so nothing was deleted."""
+
+
+class SafetyStop(SyncError):
+    """What was asked for looks like an accident; nothing was changed."""
+
+
+class EmptySourceError(SafetyStop):
+    """The source is empty or not there, and the target is not empty: a mistyped name more often than a wish."""
+
+
+class RootChanged(SafetyStop):
+    """The local folder is not the one that was synced the last time: often a disk that is not mounted."""
+
+
+class TooManyDeletes(SafetyStop):
+    """The plan deletes more than max_delete allows."""
+
+
+class UnsafeKey(SyncError):
+    """A key that cannot be a path below the folder, or a file name that cannot be a key."""
+
+
+class SyncConflict(SyncError):
+    """Both sides changed since they last agreed, and nobody said who wins."""
+
+
+class HashMismatchError(SyncError, ChecksumMismatch):
+    """The content of a file is not what the store says it is."""
+
+
+class S3ObjectError(SyncError):
+    """What an S3Object needs, an object or a local file, is not there or is of the wrong kind."""
 
 
 class NotSupported(S3FuncError):
