@@ -262,6 +262,9 @@ def parse_files(body: bytes) -> FilesPage:
     rows = document.get("files")
     if not isinstance(rows, list):
         raise ProtocolError("the answer has no list of files")
+    if "nextFileName" not in document and "nextFileId" not in document:
+        # A page that does not say whether another follows is not taken for the last one.
+        raise ProtocolError("the list of files does not say whether more follow")
     return FilesPage(
         [stored_file(row) for row in rows],
         optional_text(document, "nextFileName"),
@@ -362,7 +365,9 @@ def parse_parts(body: bytes) -> PartsPage:
     rows = document.get("parts")
     if not isinstance(rows, list):
         raise ProtocolError("the answer has no list of parts")
-    following = document.get("nextPartNumber")
+    if "nextPartNumber" not in document:
+        raise ProtocolError("the list of parts does not say whether more follow")
+    following = document["nextPartNumber"]
     if following is not None and not isinstance(following, int):
         raise ProtocolError("nextPartNumber is no number")
     return PartsPage([_part(row) for row in rows], following)

@@ -201,6 +201,8 @@ def parse_keys(body: bytes) -> KeysPage:
     rows = document.get("keys")
     if not isinstance(rows, list):
         raise ProtocolError("the answer has no list of keys")
+    if "nextApplicationKeyId" not in document:
+        raise ProtocolError("the list of keys does not say whether more follow")
     return KeysPage([_key(row) for row in rows], optional_text(document, "nextApplicationKeyId"))
 
 
