@@ -38,6 +38,9 @@ as well: a call that raises has changed nothing, and guards are called under the
 1.  `together` does several pieces of work one after the other in the calling thread, and makes the changes of all of
     them visible and durable at once, when it returns; what they answer is true only then.
 2.  When it raises, none of them has changed anything.
+
+`Remembering`
+1.  A document of the server's own, which is about no bucket, outlives the server; it is replaced as a whole.
 """
 
 from __future__ import annotations
@@ -286,6 +289,17 @@ class Grouping(Backend, Protocol):
 
     def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
         """Do all of the works, which raise nothing, and return what they returned; ServerError."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """Keeps what the server itself has to know when it is started again."""
+
+    def recall(self, name: str) -> str | None:
+        """The document of this name, None where there is none."""
+
+    def remember(self, name: str, text: str) -> None:
+        """Keep a document in place of the one of this name; ServerError."""
 
 
 @runtime_checkable

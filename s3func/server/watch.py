@@ -51,7 +51,7 @@ class Provider(Protocol):
     def refuse(self, request: Request, mount: str, fault: Fault) -> Response:
         """Answer without having done anything: see `Fault.is_refusal`."""
 
-    def spoil(self, response: Response, fault: Fault) -> Response:
+    def spoil(self, request: Request, mount: str, response: Response, fault: Fault) -> Response:
         """Make a wrong answer of a right one: a listing that is none, a checksum of something else."""
 
 
@@ -121,7 +121,7 @@ class Watch:
             raise ConnectionLost("the connection was reset after the request had been carried out")
         if fault.cut_answer is not None:
             return _cut(response, fault.cut_answer)
-        return response if fault.answer is None else self._provider.spoil(response, fault)
+        return response if fault.answer is None else self._provider.spoil(request, mount, response, fault)
 
     def _wait(self, seconds: float) -> None:
         # A clock of a test's own is not waited for; the real one is, but no longer than the fault exists.

@@ -74,7 +74,7 @@ class S3Provider:
             del response.headers["x-amz-request-id"], response.headers["x-amz-id-2"]
         return response
 
-    def spoil(self, response: Response, fault: Fault) -> Response:
+    def spoil(self, request: Request, mount: str, response: Response, fault: Fault) -> Response:
         return spoil(response, fault)
 
 
@@ -107,8 +107,8 @@ class EveryProvider:
     def refuse(self, request: Request, mount: str, fault: Fault) -> Response:
         return self._of(request, mount).refuse(request, mount, fault)
 
-    def spoil(self, response: Response, fault: Fault) -> Response:
-        return self._s3.spoil(response, fault)
+    def spoil(self, request: Request, mount: str, response: Response, fault: Fault) -> Response:
+        return self._of(request, mount).spoil(request, mount, response, fault)
 
     def _of(self, request: Request, mount: str) -> Provider:
         app = self._b2_of(request, mount)

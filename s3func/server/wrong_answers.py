@@ -63,9 +63,14 @@ def refusal_of(fault: Fault, now: float) -> ServiceError:
 def instead_of(fault: Fault) -> Response:
     """What is answered with status 200 by a store, or something before it, that did nothing."""
     if fault.answer == "html":
-        return Response(200, {"content-type": "text/html; charset=utf-8"}, _HTML)
+        return html_page()
     code = fault.code or "InternalError"
     return Response(200, {"content-type": "application/xml"}, s3xml.render_error(code, _message(fault)))
+
+
+def html_page() -> Response:
+    """What a portal answers, whatever it is asked for."""
+    return Response(200, {"content-type": "text/html; charset=utf-8"}, _HTML)
 
 
 def headers_of(fault: Fault, now: float) -> dict[str, str]:

@@ -1,68 +1,28 @@
 """Who may do what through B2: application keys, the tokens that they are exchanged for, and upload URLs.
 
 Rule 1: a user's key pair is the master key of an account of its own; keys that are created restrict it.
-Rule 2: keys that were created and all tokens live as long as the server; a secret or a token is in no repr.
+Rule 2: tokens live as long as the server, keys that were created see keyring.py; a secret or a token is in no repr.
 Rule 3: a URL for uploads is good for a day or until it refuses one, and for one upload at a time.
 https://www.backblaze.com/docs/cloud-storage-application-keys
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import threading
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeVar
 
 from s3func.clock import Clock
+from s3func.server.b2.keyring import Key, KeyRing, digest_of
 from s3func.server.b2.refusals import refuse
 from s3func.server.users import User, Users
 
 DAY_SECONDS = 24 * 60 * 60
-CAPABILITIES = (
-    *("listKeys", "writeKeys", "deleteKeys", "listBuckets", "listAllBucketNames", "readBuckets", "writeBuckets"),
-    *("deleteBuckets", "readBucketEncryption", "writeBucketEncryption", "readBucketRetentions"),
-    *("writeBucketRetentions", "readBucketReplications", "writeBucketReplications", "readBucketNotifications"),
-    *("writeBucketNotifications", "listFiles", "readFiles", "shareFiles", "writeFiles", "deleteFiles"),
-    *("readFileRetentions", "writeFileRetentions", "readFileLegalHolds", "writeFileLegalHolds", "bypassGovernance"),
-)
-"""What a master key may do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An application key. bucket_ids: None for all buckets. prefix: None for all names. expires: epoch milliseconds."""
-
-    id: str
-    secret: str = field(repr=False)
-    user: User
-    name: str = "master"
-    capabilities: tuple[str, ...] = CAPABILITIES
-    bucket_ids: tuple[str, ...] | None = None
-    prefix: str | None = None
-    expires: int | None = None
-
-    @property
-    def account_id(self) -> str:
-        """The account of the user: twelve digits."""
-        return hashlib.sha256(self.user.canonical_id.encode()).hexdigest()[:12]
-
-    def may(self, capability: str, bucket_id: str | None = None) -> bool:
-        """Whether the key has a capability, in this bucket if it is about one."""
-        if bucket_id is not None and self.bucket_ids is not None and bucket_id not in self.bucket_ids:
-            return False
-        return capability in self.capabilities
-
-    def demand(self, capability: str, bucket_id: str | None = None, name: str | None = None) -> None:
-        """Raise `unauthorized` unless the key may do this, in this bucket, to what begins with this name."""
-        if not self.may(capability, bucket_id):
-            raise refuse("unauthorized", f"The key lacks {capability} for this.")
-        if name is not None and self.prefix is not None and not name.startswith(self.prefix):
-            raise refuse("unauthorized", "The key is restricted to another prefix.")
 
 
 @dataclass(slots=True)
@@ -92,13 +52,15 @@ T = TypeVar("T")
 class Accounts:
     """Keys and tokens of one server. Safe from many threads."""
 
-    def __init__(self, users: Users, clock: Clock, *, is_open: bool) -> None:
-        """is_open: whoever comes is the first user."""
+    def __init__(self, ring: KeyRing, users: Users, clock: Clock, *, is_open: bool) -> None:
+        """ring: the keys besides those of the users. is_open: whoever comes is the first user."""
         self._clock = clock
         self._lock = threading.Lock()
-        self._keys = {user.access_key_id: Key(user.access_key_id, user.secret_access_key, user) for user in users}
-        self._open_key = next(iter(self._keys.values())) if is_open else None
-        self._masters = frozenset(self._keys)
+        self._ring = ring
+        self._masters = {
+            user.access_key_id: Key(user.access_key_id, digest_of(user.secret_access_key), user) for user in users
+        }
+        self._open_key = next(iter(self._masters.values())) if is_open else None
         self._tokens: dict[str, tuple[Key, float]] = {}
         self._uploads: dict[str, UploadUrl] = {}
         self._downloads: dict[str, DownloadGrant] = {}
@@ -122,7 +84,7 @@ class Accounts:
                     return self._open_key
                 raise refuse("bad_auth_token", "Invalid authorization token")
             key, until = known
-            if key.id not in self._keys:
+            if self._find(key.id) is None:
                 raise refuse("bad_auth_token", "The key of this token was deleted")
         now = self._clock.now()
         if now >= until or (key.expires is not None and now * 1000 >= key.expires):
@@ -136,24 +98,37 @@ class Accounts:
             for url in self._uploads.values():
                 url.expires = 0.0
 
+    def expire_token(self, token: str) -> None:
+        """Let one account token be over."""
+        with self._lock:
+            if token in self._tokens:
+                self._tokens[token] = (self._tokens[token][0], 0.0)
+
+    def spend(self, token: str) -> None:
+        """Let a URL for uploads be over, because an upload to it was refused."""
+        with self._lock:
+            url = self._uploads.get(token)
+            if url is not None:
+                url.expires = 0.0
+
     def add_key(self, key: Key) -> None:
         """Make a key known."""
         with self._lock:
-            self._keys[key.id] = key
+            self._ring.add(key)
 
     def keys_of(self, user: User) -> list[Key]:
         """The keys that a user created, by their ids."""
         with self._lock:
-            found = [key for key in self._keys.values() if key.user is user and key.id not in self._masters]
+            found = [key for key in self._ring if key.user is user]
         return sorted(found, key=lambda key: key.id)
 
     def remove_key(self, user: User, key_id: str) -> Key:
         """Forget a key that was created; its tokens are worth nothing from then on."""
         with self._lock:
-            key = self._keys.get(key_id)
-            if key is None or key.user is not user or key_id in self._masters:
+            key = self._ring.get(key_id)
+            if key is None or key.user is not user:
                 raise refuse("bad_request", f"Invalid applicationKeyId: {key_id[:100]}")
-            del self._keys[key_id]
+            self._ring.remove(key)
         return key
 
     def new_upload_url(self, key: Key, target: str) -> tuple[int, str]:
@@ -171,7 +146,7 @@ class Accounts:
         """One upload to a URL, which is over if it fails: `bad_auth_token`, `expired_auth_token`, `auth_token_limit`."""
         with self._lock:
             url = self._uploads.get(token or "")
-            if url is None or url.target != target or url.key.id not in self._keys:
+            if url is None or url.target != target or self._find(url.key.id) is None:
                 raise refuse("bad_auth_token", "Invalid authorization token")
             if url.is_busy:
                 raise refuse("auth_token_limit", "more than one upload using auth token")
@@ -212,12 +187,15 @@ class Accounts:
         except ValueError:
             key_id = secret = ""
         with self._lock:
-            key = self._keys.get(key_id)
-        if key is None or not hmac.compare_digest(key.secret.encode(), secret.encode()):
+            key = self._find(key_id)
+        if key is None or not hmac.compare_digest(key.digest, digest_of(secret)):
             raise refuse("bad_auth_token", "")
         if key.expires is not None and self._clock.now() * 1000 >= key.expires:
             raise refuse("unauthorized", "The application key has expired")
         return key
+
+    def _find(self, key_id: str) -> Key | None:
+        return self._masters.get(key_id) or self._ring.get(key_id)
 
     def _new_token(self, kind: str) -> str:
         return f"4_{secrets.token_urlsafe(36)}_{kind}"

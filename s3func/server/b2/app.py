@@ -17,6 +17,8 @@ from s3func.server.addressing import parse_query
 from s3func.server.b2 import buckets, downloads, keys, large, listing, uploads, versions
 from s3func.server.b2.accounts import Accounts
 from s3func.server.b2.call import B2Call, Handler, Store
+from s3func.server.b2.keyring import KeyRing
+from s3func.server.b2.modes import Modes
 from s3func.server.b2.refusals import bad_request, refusal_of, refuse
 from s3func.server.payload import BodySourceError
 from s3func.server.users import Users
@@ -105,11 +107,12 @@ class B2App:
         reads_only: bool = False,
     ) -> None:
         """The arguments are those of S3App."""
-        self.accounts = Accounts(users, clock, is_open=is_open)
+        self.accounts = Accounts(KeyRing(backend, users), users, clock, is_open=is_open)
         self.backend = backend
         self._clock = clock
         self._region = region
         self._reads_only = reads_only
+        self._modes = Modes()
 
     def handle(self, request: Request, mount: str, instead: Callable[[], Response] | None = None) -> Response:
         """Answer a request, or answer it with what `instead` gives in place of a call."""
@@ -146,6 +149,7 @@ class B2App:
         call = B2Call(self.backend, self.accounts, self._clock, self._region, request, f"{request.origin}{mount}")
         call.version, call.rest = route.version, route.rest
         call.fields = _fields(call, operation)
+        self._modes.check(call, is_upload=operation in UPLOADS)
         return HANDLERS[operation](call)
 
 

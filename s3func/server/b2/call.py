@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 from s3func.clock import Clock
 from s3func.errors import NoSuchBucket, NoSuchVersion
 from s3func.message import Request, Response
-from s3func.server.b2.accounts import Accounts, Key
+from s3func.server.b2.accounts import Accounts
 from s3func.server.b2.files import null_key
+from s3func.server.b2.keyring import Key
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import Backend, BucketInfo
 from s3func.server.backends.identity import bucket_identity

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from s3func.server.b2.accounts import Key
+from s3func.server.b2.keyring import Key
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import BucketInfo, ObjectAttributes, Part, StoredObject
 from s3func.server.backends.identity import bucket_identity

@@ -9,8 +9,8 @@ import re
 import secrets
 
 from s3func.message import Response
-from s3func.server.b2.accounts import CAPABILITIES, Key
 from s3func.server.b2.call import B2Call, answer
+from s3func.server.b2.keyring import CAPABILITIES, Key, digest_of
 from s3func.server.b2.large import PART_BYTES_MIN, PART_BYTES_RECOMMENDED
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backends.identity import bucket_identity
@@ -88,9 +88,10 @@ def create_key(call: B2Call) -> Response:
     if "validDurationInSeconds" in call.fields:
         seconds = call.number("validDurationInSeconds", None, 1, _KEY_SECONDS_MAX)
         expires = round((call.clock.now() + seconds) * 1000)
+    secret = f"K005{secrets.token_urlsafe(20)}"
     key = Key(
         f"005{secrets.token_hex(11)}",
-        f"K005{secrets.token_urlsafe(20)}",
+        digest_of(secret),
         call.key.user,
         name,
         tuple(capabilities),
@@ -99,7 +100,7 @@ def create_key(call: B2Call) -> Response:
         expires,
     )
     call.accounts.add_key(key)
-    return _answer(call, key, with_secret=True)
+    return _answer(call, key, secret)
 
 
 def delete_key(call: B2Call) -> Response:
@@ -119,7 +120,7 @@ def list_keys(call: B2Call) -> Response:
     return answer({"keys": rows, "nextApplicationKeyId": page.next_application_key_id})
 
 
-def _described(key: Key, *, with_secret: bool = False) -> ApplicationKey:
+def _described(key: Key, secret: str | None = None) -> ApplicationKey:
     return ApplicationKey(
         key.id,
         key.name,
@@ -127,13 +128,13 @@ def _described(key: Key, *, with_secret: bool = False) -> ApplicationKey:
         key.bucket_ids,
         key.prefix,
         key.expires,
-        key.secret if with_secret else None,
+        secret,
         key.account_id,
     )
 
 
-def _answer(call: B2Call, key: Key, *, with_secret: bool = False) -> Response:
-    return answer(_fields(call, _described(key, with_secret=with_secret)))
+def _answer(call: B2Call, key: Key, secret: str | None = None) -> Response:
+    return answer(_fields(call, _described(key, secret)))
 
 
 def _fields(call: B2Call, key: ApplicationKey) -> dict[str, object]:

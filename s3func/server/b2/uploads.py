@@ -15,7 +15,6 @@ from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 from s3func.message import Response
-from s3func.server.b2.accounts import Key
 from s3func.server.b2.call import B2Call, answer, file_name
 from s3func.server.b2.files import (
     ABOUT,
@@ -27,7 +26,8 @@ from s3func.server.b2.files import (
     sha1_checksum,
     with_key_md5,
 )
-from s3func.server.b2.refusals import bad_request, refuse
+from s3func.server.b2.keyring import Key
+from s3func.server.b2.refusals import bad_request
 from s3func.server.backends.identity import bucket_identity
 from s3func.server.encryption import check_part
 from s3func.server.payload import blocks_of, declared_length
@@ -76,7 +76,6 @@ def upload_file(call: B2Call) -> Response:
     bucket_id = call.rest.partition("/")[0]
     with call.accounts.uploading(call.token, bucket_id) as key:
         call.act_for(key)
-        _check_test_mode(call)
         return _upload_file(call, key, bucket_id)
 
 
@@ -116,7 +115,6 @@ def upload_part(call: B2Call) -> Response:
     identity = call.rest.partition("/")[0]
     with call.accounts.uploading(call.token, identity) as key:
         call.act_for(key)
-        _check_test_mode(call)
         text = _header(call, "x-bz-part-number")
         if not text.isdecimal() or not 1 <= int(text) <= PART_NUMBER_MAX:
             raise bad_request(f"Part number must be between 1 and {PART_NUMBER_MAX}")
@@ -179,9 +177,3 @@ def _decoded(text: str) -> str:
         return unquote_plus(text, errors="strict")
     except UnicodeDecodeError:
         raise bad_request("A header is not percent-encoded UTF-8") from None
-
-
-def _check_test_mode(call: B2Call) -> None:
-    mode = call.request.headers.get("x-bz-test-mode")
-    if mode == "force_cap_exceeded":
-        raise refuse("cap_exceeded", "Cap exceeded, as X-Bz-Test-Mode asked for")

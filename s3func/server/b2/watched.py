@@ -8,12 +8,12 @@ from s3func.errors import ServiceError
 from s3func.message import Request, Response
 from s3func.server.addressing import parse_query
 from s3func.server.b2.app import BY_NAME, LISTINGS, OPERATIONS, UPLOADS, B2App, route_of
+from s3func.server.b2.wrong_answers import instead_of, spoil
 from s3func.server.backends.identity import bucket_identity
 from s3func.server.control import UPLOAD_URL
 from s3func.server.faults import Fault
 from s3func.server.journal import first_values
 from s3func.server.watch import Place
-from s3func.server.wrong_answers import instead_of, spoil
 from s3func.wire.b2json import CODES, typed_error
 from s3func.wire.encoding import decode_component
 
@@ -76,12 +76,14 @@ class B2Provider:
             status = fault.status or (500 if known is None else known[1])
             raise typed_error(status, code, fault.message or "An injected fault.")
 
+        if fault.answer is None and route_of(request.path[len(mount) :]).operation in UPLOADS:
+            self._app.accounts.spend(request.headers.get("authorization", ""))
         response = self._app.handle(request, mount, instead)
         if fault.headers:
             response.headers |= {name.lower(): value for name, value in fault.headers.items()}
         return response
 
-    def spoil(self, response: Response, fault: Fault) -> Response:
+    def spoil(self, request: Request, mount: str, response: Response, fault: Fault) -> Response:
         return spoil(response, fault)
 
     def _bucket_name(self, identity: str) -> str:

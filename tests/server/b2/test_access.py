@@ -250,13 +250,16 @@ def test_faults_and_journal() -> None:
     url = b2("b2_get_upload_url", bucketId=bucket_id).document
     refused = b2.upload_to(url, "a/b")
     assert ((503, "service_unavailable"), "7") == (refused.refusal, refused.headers["retry-after"])
-    assert 200 == b2.upload_to(url, "a/b").status
+    assert (401, "expired_auth_token") == b2.upload_to(url, "a/b").refusal
+    b2.upload(bucket_id, "a/b")
     app.faults.add("b2_list_file_*", after=1, status=401)
     assert [200, 401] == [b2("b2_list_file_names", bucketId=bucket_id).status for _ in range(2)]
     b2.download("test-bucket", "a/b")
     assert app.journal is not None
     assert [
         ("b2_upload_file", "test-bucket", "a/b", 503, "service_unavailable"),
+        ("b2_upload_file", "test-bucket", "a/b", 401, "expired_auth_token"),
+        ("b2_get_upload_url", "", "", 200, ""),
         ("b2_upload_file", "test-bucket", "a/b", 200, ""),
         ("b2_list_file_names", "", "", 200, ""),
         ("b2_list_file_names", "", "", 401, "expired_auth_token"),
@@ -282,13 +285,14 @@ def test_backblaze_names_of_faults_and_journal() -> None:
     assert 400 == control("POST", "wire-faults", on="b2_upload_file", kind="unknown")[0]
     assert 400 == control("POST", "faults", on="b2_no_such_call", status=503)[0]
     refused = b2.upload_to(url, "a", b"body")
+    url = b2("b2_get_upload_url", bucketId=url["bucketId"]).document
     assert (503, "3") == (refused.status, refused.headers["retry-after"])
     with pytest.raises(ConnectionLost):
         b2.upload_to(url, "a", b"body")
     entries = control("GET", "journal")[1]["entries"]
     assert isinstance(entries, list)
-    assert [("b2_upload_file", 503), ("b2_upload_file", 0)] == [
-        (entry["endpoint"], entry["status"]) for entry in entries[-2:]
+    assert [("b2_upload_file", 503), ("b2_get_upload_url", 200), ("b2_upload_file", 0)] == [
+        (entry["endpoint"], entry["status"]) for entry in entries[-3:]
     ]
     assert url["uploadUrl"].endswith(entries[-1]["uploadUrlId"])
 

@@ -8,6 +8,7 @@ collects. Nothing on disk is ever changed in place, so readers need no lock.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal, TypeVar
@@ -42,6 +43,7 @@ from s3func.server.powers import (
     Located,
     Multipart,
     PartSlice,
+    Remembering,
     Upload,
     UploadSlice,
     Versioned,
@@ -51,7 +53,7 @@ from s3func.server.powers import (
 T = TypeVar("T")
 
 
-class LocalBackend(Versioned, Multipart, Editable, Grouping, Identified):
+class LocalBackend(Versioned, Multipart, Editable, Grouping, Identified, Remembering):
     """A Backend in a directory of its own, which one server at a time may have open; with all powers."""
 
     reads_at_once = True
@@ -229,6 +231,14 @@ class LocalBackend(Versioned, Multipart, Editable, Grouping, Identified):
     def locate(self, identity: str) -> Located:
         return self._objects.locate(identity)
 
+    def recall(self, name: str) -> str | None:
+        with self._database.reading() as db:
+            row = db.execute("SELECT text FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def remember(self, name: str, text: str) -> None:
+        self._database.run(lambda db: _note(db, name, text))
+
     def together(self, works: Sequence[Callable[[], Any]]) -> list[Any]:
         return self._database.together(works)
 
@@ -260,3 +270,7 @@ class LocalBackend(Versioned, Multipart, Editable, Grouping, Identified):
             # Not before the index has forgotten them for good.
             self._database.afterwards(lambda: self._pins.discard(unused))
         return result
+
+
+def _note(db: sqlite3.Connection, name: str, text: str) -> None:
+    db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, text))

@@ -6,7 +6,8 @@ SQLite compares with memcmp, and within a key the newest serial number comes fir
 
 A body is a row with a count of the versions that share it: small ones are in the row, others in the file that `blob`
 names, and those of an upload are in the files of their `parts`, whose `body` is the upload's serial number before and
-after it is completed. Serial numbers are given once, to bodies, versions, uploads and parts alike.
+after it is completed. Serial numbers are given once, to bodies, versions, uploads and parts alike. `notes` are the
+server's own.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ CREATE UNIQUE INDEX uploads_id ON uploads (id);
 PRAGMA user_version = 3;
 """
 
+# Came later, and is none of the business of a server that does not know it: no other version for it.
+_NOTES = "CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID"
+
 
 class Body(NamedTuple):
     """Where a body is: `data` in the index, `blob` the name of a file, or the files of its parts.
@@ -112,6 +116,7 @@ def create_tables(db: sqlite3.Connection) -> None:
         db.executescript(f"BEGIN; {_IDS} COMMIT;")
     elif version != SCHEMA_VERSION:
         raise ValueError(f"path: the index has version {version}, this server knows {SCHEMA_VERSION}")
+    db.execute(_NOTES)
 
 
 def pack(attributes: ObjectAttributes) -> bytes:
