@@ -17,8 +17,8 @@ from s3func.errors import (
     TransportError,
     service_error,
 )
-from s3func.s3.config import Endpoint, is_region
 from s3func.s3.credentials import Credentials
+from s3func.s3.endpoints import Endpoint, is_region
 from s3func.s3.payload import leave_out_checksum
 from s3func.wire import sigv4
 from s3func.wire.encoding import amz_date, decode_component, parse_amz_date, parse_http_date

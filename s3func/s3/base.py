@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.s3.auth import SigV4Authorizer, Skew
-from s3func.s3.config import check_bucket
+from s3func.s3.endpoints import check_bucket
 from s3func.s3.options import Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session

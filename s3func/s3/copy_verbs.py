@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.errors import NoSuchKey, NotImplementedByStore
 from s3func.s3.base import S3Base
-from s3func.s3.config import check_bucket
+from s3func.s3.endpoints import check_bucket
 from s3func.s3.headers import check_key, etag_value, extra_headers
 from s3func.s3.operations import version_query
 from s3func.s3.payload import CHECKSUMS

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.errors import NoSuchUpload, NotFound, S3FuncError
 from s3func.s3.base import S3Base
-from s3func.s3.config import check_bucket
+from s3func.s3.endpoints import check_bucket
 from s3func.s3.headers import check_key, etag_value, extra_headers, header_value
 from s3func.s3.payload import CHECKSUMS, body_length, describe
 from s3func.transport.body import BodySource, body_of

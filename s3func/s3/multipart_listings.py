@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from s3func.message import Request, Response
-    from s3func.s3.config import Place
+    from s3func.s3.endpoints import Place
     from s3func.wire.s3xml_multipart import PartEntry, PartsPage, UploadEntry, UploadsPage
 
     Send = Callable[[Request, Callable[[Request, Response], UploadsPage]], UploadsPage]

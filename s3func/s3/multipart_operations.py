@@ -22,7 +22,7 @@ from s3func.wire.s3xml_multipart import PART_NUMBER_MAX, CompletedPart, CopyPart
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from s3func.s3.config import Place
+    from s3func.s3.endpoints import Place
 
 PAGE_MAX = 1000
 CHECKSUM_TYPES = ("COMPOSITE", "FULL_OBJECT")

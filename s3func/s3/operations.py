@@ -34,7 +34,7 @@ from s3func.wire.sigv4 import EMPTY_SHA256
 
 if TYPE_CHECKING:
     from s3func.models import ListPage
-    from s3func.s3.config import Place
+    from s3func.s3.endpoints import Place
     from s3func.wire.s3xml import BucketsPage, DeleteObjectsResult
 
 # Documents are read whole; the longest one there is (a page of 1,000 keys of 1,024 escaped bytes) stays below this.

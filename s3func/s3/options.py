@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3func.s3.config import Endpoint
-from s3func.s3.credentials import Credentials, Profile, load_profile, resolve
+from s3func.s3.config import Endpoint, Settings
+from s3func.s3.credentials import Credentials, from_arguments, from_environment
+from s3func.s3.environment import read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from s3func.clock import Clock
     from s3func.s3.auth import CredentialsSource
+    from s3func.s3.credentials.files import Profile, ProfileFiles
 
 DEFAULT_REGION = "us-east-1"
 # In-process transports have no address; this one is path-style, and says that nothing leaves the machine.
@@ -18,7 +21,11 @@ IN_PROCESS_URL = "http://localhost"
 
 
 class Options:
-    """Where each setting comes from: the argument, else the environment, else the profile, else the default."""
+    """Where each setting comes from: the argument, else the environment, else the profile, else the default.
+
+    The files of ~/.aws are read when something is left to ask them: a session that is told by its arguments where the
+    store is, in which region, and who signs, does not open them.
+    """
 
     def __init__(
         self,
@@ -30,15 +37,17 @@ class Options:
         profile: str | None,
         credentials: Credentials | Callable[[], Credentials] | None,
         anonymous: bool,
-        in_process: bool,
+        endpoint_url: str | None,
+        region: str | None,
     ) -> None:
-        self._environment = environment
+        self.environment = environment
+        self.profile_name = profile
         self._keys = (access_key_id, secret_access_key, session_token)
-        self._profile_name = profile
-        self._profile: tuple[Profile | None] | None = None
+        self._read: tuple[Profile | None, ProfileFiles] | None = None
         self._credentials = credentials
         self._anonymous = anonymous
-        self._in_process = in_process
+        self._endpoint_url = endpoint_url
+        self._region = region
         given = [
             name
             for name, value in (
@@ -54,57 +63,56 @@ class Options:
             raise TypeError(f"profile must be a str, not {type(profile).__name__}")
         if profile == "":
             raise ValueError("profile is empty")
+        told = bool(given) or bool(environment.get("AWS_ACCESS_KEY_ID"))
+        if told and profile is None and endpoint_url is not None and region is not None:
+            self.settings = read_settings(environment, None, None)
+        else:
+            self.settings = read_settings(environment, *self.files())
 
-    def profile(self) -> Profile | None:
-        """The profile, read when something needs it."""
-        if self._profile is None:
-            self._profile = (load_profile(self._profile_name, self._environment),)
-        return self._profile[0]
+    def files(self) -> tuple[Profile | None, ProfileFiles]:
+        """The profile, and the files that it stands in, read once."""
+        if self._read is None:
+            from s3func.s3.credentials.files import load_profile
 
-    def credentials_source(self) -> CredentialsSource:
-        """A callable that gives the credentials, or None for anonymous."""
+            self._read = load_profile(self.profile_name, self.environment)
+        return self._read
+
+    def credentials_source(self, clock: Clock) -> CredentialsSource:
+        """A callable that gives the credentials of this moment, or None for anonymous."""
         if self._anonymous:
             return lambda: None
         if callable(self._credentials):
-            return _checked(self._credentials)
+            from s3func.s3.credentials.refresh import Refreshing
+
+            return Refreshing(_checked(self._credentials), clock, "credentials", keeps=False)
         if self._credentials is not None:
             if not isinstance(self._credentials, Credentials):
                 raise TypeError("credentials must be Credentials or a callable that returns them")
             fixed = self._credentials
-        else:
-            # An empty variable counts as unset.
-            explicit = any(self._keys) or (
-                self._profile_name is None and bool(self._environment.get("AWS_ACCESS_KEY_ID"))
-            )
-            fixed = resolve(
-                *self._keys,
-                profile=None if explicit else self.profile(),
-                explicit_profile=self._profile_name is not None,
-                environment=self._environment,
-            )
-        return lambda: fixed
+            return lambda: fixed
+        # An empty argument counts as not given.
+        found = from_arguments(*self._keys) if any(self._keys) else None
+        if found is None and self.profile_name is None and not self.environment.get("AWS_CREDENTIAL_EXPIRATION"):
+            found = from_environment(self.environment)
+        if found is not None:
+            return lambda: found
+        from s3func.s3.credentials.chain import Surroundings, source
 
-    def endpoint(self, endpoint_url: str | None, region: str | None, addressing_style: str) -> Endpoint:
-        """The endpoint, with AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION and AWS_DEFAULT_REGION obeyed."""
-        environment = self._environment
-        if region is None:
-            region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or self._setting("region")
-        if endpoint_url is None and self._in_process:
-            endpoint_url = IN_PROCESS_URL
-        if endpoint_url is None and environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() != "true":
-            endpoint_url = (
-                environment.get("AWS_ENDPOINT_URL_S3")
-                or environment.get("AWS_ENDPOINT_URL")
-                or self._setting("endpoint_url")
-            )
-        return Endpoint(endpoint_url, DEFAULT_REGION if region is None else region, addressing_style)
+        profile, files = self.files()
+        return source(
+            Surroundings(self.environment, profile, files, self.profile_name is not None, self.settings, self._region, clock)
+        )
 
-    def _setting(self, name: str) -> str | None:
-        profile = self.profile()
-        return None if profile is None else profile.settings.get(name) or None
+    def endpoint(self, addressing_style: str) -> Endpoint:
+        """The endpoint, with what environment and profile say about it."""
+        settings = self.settings
+        style = settings.addressing_style if addressing_style == "auto" else addressing_style
+        url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
+        region = self._region if self._region is not None else settings.region
+        return Endpoint(url, DEFAULT_REGION if region is None else region, style)
 
 
-def _checked(provider: Callable[[], Credentials]) -> CredentialsSource:
+def _checked(provider: Callable[[], Credentials]) -> Callable[[], Credentials]:
     """What a caller's own function gives must be credentials: nothing is ever sent unsigned by mistake."""
 
     def credentials() -> Credentials:

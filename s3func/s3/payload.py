@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from s3func.errors import ChecksumRefused
-from s3func.s3.config import is_loopback
+from s3func.s3.endpoints import is_loopback
 from s3func.wire.sigv4 import EMPTY_SHA256, UNSIGNED_PAYLOAD
 
 if TYPE_CHECKING:

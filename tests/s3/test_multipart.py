@@ -36,7 +36,7 @@ from s3func.errors import (
 )
 from s3func.message import Request, Response
 from s3func.s3 import multipart_operations
-from s3func.s3.config import Place
+from s3func.s3.endpoints import Place
 from s3func.wire.s3xml_multipart import (
     CompletedPart,
     CompletedUpload,

@@ -11,7 +11,7 @@ import botocore.session  # type: ignore[import-untyped]
 import pytest
 
 from s3func import S3Session
-from s3func.s3.config import Endpoint, check_bucket, check_region, is_loopback, is_region
+from s3func.s3.endpoints import Endpoint, check_bucket, check_region, is_loopback, is_region
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, Recorder, WireServer, recorded
 from tests.shared_data import SHARED_VECTORS, shared_vectors
 
