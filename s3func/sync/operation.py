@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
+from s3func.sync.entry import Entry, LocalEntry
+
 Kind: TypeAlias = Literal["upload", "download", "copy", "rename", "delete", "record", "conflict", "problem"]
 """upload, download, copy (store to store): the source's content gets the target's name. rename: an object of the target
 store that has the content already, `moved_from`, is copied inside the store. delete: the target's name goes. record: both
@@ -52,3 +54,11 @@ class Operation(NamedTuple):
     path: str | None = None
     moved_from: str | None = None
     detail: str | None = None
+
+
+def side_of(entry: Entry) -> Side:
+    """What a scan saw of a name, as the precondition of a step."""
+    if isinstance(entry, LocalEntry):
+        _, _, size, mtime_ns, ctime_ns, inode, device, mode, link = entry
+        return Side(size, mtime_ns, ctime_ns, inode, device, mode, link=link)
+    return Side(entry.size, etag=entry.etag or None, modified=entry.modified, version_id=entry.version_id)
