@@ -1,0 +1,48 @@
+"""A store for checkpoints: the embedded server in process, through S3 and through B2."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from s3func import S3Session
+from s3func.checkpoints import Checkpoints
+from s3func.server import MemoryBackend, S3App
+
+KEYS = {"access_key_id": "AKTEST", "access_key": "secret-of-the-test"}
+
+
+@pytest.fixture
+def session() -> Iterator[S3Session]:
+    """A session on an empty bucket."""
+    app = S3App(MemoryBackend(), credentials={KEYS["access_key_id"]: KEYS["access_key"]})
+    with S3Session(bucket="runs", endpoint_url="http://127.0.0.1", region="us-east-1", transport=app, **KEYS) as made:
+        made.create_bucket()
+        yield made
+
+
+@pytest.fixture
+def make(session: S3Session) -> Any:
+    """Checkpoints on that bucket: `make(keep=3)`."""
+
+    def made(url: str = "s3://runs/job", **options: Any) -> Checkpoints:
+        return Checkpoints(url, session=session, **options)
+
+    return made
+
+
+def write(folder: Path, files: dict[str, bytes]) -> Path:
+    """Files below a folder that is made."""
+    for name, content in files.items():
+        path = folder.joinpath(*name.split("/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def read(folder: Path) -> dict[str, bytes]:
+    """What is below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
