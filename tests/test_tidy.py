@@ -37,6 +37,7 @@ FLOORS = {
     **dict.fromkeys(("session", "results", "listing", "lock", "download", "body_reader", "reader", "writer"), 3),
     **dict.fromkeys(("s3", "b2"), 4),
     **dict.fromkeys(("connect", "files", "sync", "server", "filesystem"), 5),
+    **dict.fromkeys(("profiles", "mirrors", "checkpoints", "compat"), 5),
     **dict.fromkeys(("cli", "testing", "progress", "pytest_plugin", "__main__", "__init__"), 6),
 }
 # Neighbours on one floor that may know each other; on floors 0, 1, 2 and 6 everybody may.
@@ -56,6 +57,19 @@ NEIGHBOURS = {
     ("download", "results"),
     ("files", "connect"),
     ("sync", "connect"),
+    ("connect", "profiles"),
+    ("files", "sync"),
+    ("files", "profiles"),
+    ("mirrors", "connect"),
+    ("mirrors", "profiles"),
+    ("mirrors", "sync"),
+    ("checkpoints", "connect"),
+    ("checkpoints", "profiles"),
+    ("checkpoints", "sync"),
+    ("compat", "files"),
+    ("compat", "mirrors"),
+    ("compat", "profiles"),
+    ("compat", "sync"),
 }
 SERVER_FLOORS = {0, 1, 3}
 
