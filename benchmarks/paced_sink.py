@@ -12,6 +12,8 @@ Rule 1: a connection moves a body at the pace, in steps of 4 ms; what a client d
         as on a wire, but a step that is late because of this process loses nothing.
 Rule 2: answers are those of S3: checksum headers are echoed and computed, a completed upload is checked part by part.
 Rule 3: signatures are not checked. `100 Continue` is said at once: no client pays for asking.
+Rule 4: what requests mean is the business of a store (paced_store.py, b2_store.py), which says how much of the end of a
+        body it wants to read.
 """
 
 from __future__ import annotations
@@ -28,13 +30,14 @@ import time
 import urllib.request
 from contextlib import suppress
 from email.utils import formatdate
+from importlib import import_module
 from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.interpreters import BOOTSTRAP
-from benchmarks.paced_store import Answer, Request, Stats, Store, error, parse_head
+from benchmarks.paced_store import Answer, Request, Stats, Store, parse_head
 from benchmarks.sink import bulk_block
 
 MEGABYTE = 1_000_000
@@ -52,7 +55,19 @@ _HEAD_MAX = 64 << 10
 class Connection:
     """One client's connection: what of the current request or answer is still under way."""
 
-    __slots__ = ("answer", "body", "incoming", "moved_at", "outgoing", "request", "sock", "state", "todo", "tokens")
+    __slots__ = (
+        "answer",
+        "body",
+        "incoming",
+        "kept",
+        "moved_at",
+        "outgoing",
+        "request",
+        "sock",
+        "state",
+        "todo",
+        "tokens",
+    )
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -60,6 +75,7 @@ class Connection:
         self.incoming = bytearray()
         self.request: Request | None = None
         self.body = bytearray()
+        self.kept = 0
         self.todo = 0
         self.answer: Answer | None = None
         self.outgoing = b""
@@ -78,7 +94,9 @@ class Connection:
 class Loop:
     """The sockets and the time."""
 
-    def __init__(self, listener: socket.socket, latency_seconds: float, bytes_per_second: float) -> None:
+    def __init__(
+        self, listener: socket.socket, latency_seconds: float, bytes_per_second: float, store: Store | None = None
+    ) -> None:
         """latency_seconds: 0 answers at once. bytes_per_second: per connection and direction; 0 is no limit."""
         self._listener = listener
         self._latency = latency_seconds
@@ -89,7 +107,7 @@ class Loop:
         self._due: list[tuple[float, int, Connection]] = []
         self._order = count()
         self._drain = bytearray(_DRAIN)
-        self._store = Store()
+        self._store = store or Store()
         self._bulk = 0
         self._memory = os.memfd_create("bulk")
         block = bulk_block()
@@ -184,7 +202,8 @@ class Loop:
         connection.request = request = parse_head(head)
         if request.headers.get("expect", "").lower() == "100-continue":
             connection.sock.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        connection.body = bytearray(rest[: request.wire_size] if request.keeps_body else b"")
+        connection.kept = self._store.kept(request)
+        connection.body = bytearray(rest[request.wire_size - connection.kept : request.wire_size])
         connection.incoming = bytearray(rest[request.wire_size :])
         connection.todo = max(0, request.wire_size - len(rest))
         connection.answer = None
@@ -219,7 +238,7 @@ class Loop:
         try:
             connection.answer = self._store.answer(request, bytes(connection.body))
         except (ValueError, KeyError):
-            connection.answer = error(400, "InvalidRequest")
+            connection.answer = self._store.misunderstood()
         if connection.is_bulk and not was_bulk:
             self._begin_bulk()
         connection.state = "wait"
@@ -282,14 +301,13 @@ class Loop:
                 self._answered(connection)
 
     def _receive(self, connection: Connection, want: int) -> int:
-        request = connection.request
-        assert request is not None
-        if request.keeps_body:
+        discarded = connection.todo - connection.kept
+        if discarded <= 0:
             data = connection.sock.recv(want)
             connection.body += data
             received = len(data)
         else:
-            received = connection.sock.recv_into(self._drain, want, socket.MSG_TRUNC)
+            received = connection.sock.recv_into(self._drain, min(want, discarded), socket.MSG_TRUNC)
         if not received:
             raise ConnectionResetError
         return received
@@ -312,7 +330,8 @@ class Loop:
 
 def main() -> int:
     """Serve until standard input ends; the port is written first."""
-    latency, rate = (float(word) for word in sys.argv[1:])
+    latency, rate = (float(word) for word in sys.argv[1:3])
+    store: Store = import_module(sys.argv[3]).Store()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A network does not become slower because its client is busy: where it is allowed, this process goes first.
     with suppress(PermissionError):
@@ -322,16 +341,21 @@ def main() -> int:
     listener.bind(("127.0.0.1", 0))
     listener.listen(256)
     print(listener.getsockname()[1], flush=True)
-    Loop(listener, latency, rate).run(sys.stdin.fileno())
+    Loop(listener, latency, rate, store).run(sys.stdin.fileno())
     return 0
 
 
 class PacedSink:
     """The running process; a context manager that ends it."""
 
-    def __init__(self, latency_seconds: float = LATENCY_SECONDS, bytes_per_second: float = BYTES_PER_SECOND) -> None:
-        """Zeros mean: as fast as the machine."""
-        self._arguments = [str(latency_seconds), str(bytes_per_second)]
+    def __init__(
+        self,
+        latency_seconds: float = LATENCY_SECONDS,
+        bytes_per_second: float = BYTES_PER_SECOND,
+        store: str = Store.__module__,
+    ) -> None:
+        """Zeros mean: as fast as the machine. store: the module whose `Store` answers."""
+        self._arguments = [str(latency_seconds), str(bytes_per_second), store]
         self._process: subprocess.Popen[str] | None = None
         self.port = 0
 

@@ -22,6 +22,7 @@ _REASONS = {
     204: "No Content",
     206: "Partial Content",
     400: "Bad Request",
+    401: "Unauthorized",
     404: "Not Found",
     411: "Length Required",
     412: "Precondition Failed",
@@ -97,11 +98,6 @@ class Request:
         """Bytes that the body means."""
         return int(self.headers.get("x-amz-decoded-content-length") or self.wire_size)
 
-    @property
-    def keeps_body(self) -> bool:
-        """Whether the body is a document that has to be read."""
-        return self.method == "POST"
-
 
 @dataclass(slots=True)
 class Answer:
@@ -144,6 +140,14 @@ class Store:
         self.stats = Stats()
         self._uploads: dict[str, Upload] = {}
         self._ids = count(1)
+
+    def kept(self, request: Request) -> int:
+        """How many bytes of the end of the body have to be read: all of a document, none of an object."""
+        return request.wire_size if request.method == "POST" else 0
+
+    def misunderstood(self) -> Answer:
+        """The answer to a request that makes no sense."""
+        return error(400, "InvalidRequest")
 
     def answer(self, request: Request, body: bytes) -> Answer:
         """Called when all of the request's body has arrived."""
@@ -200,7 +204,7 @@ class Store:
             "Accept-Ranges": "bytes",
             "Content-Type": "application/octet-stream",
         }
-        stretch = _stretch(request.headers.get("range", ""), size)
+        stretch = stretch_of(request.headers.get("range", ""), size)
         if stretch is None:
             return error(416, "InvalidRange")
         start, end = stretch
@@ -278,7 +282,7 @@ def _is_checksum(name: str) -> bool:
     }
 
 
-def _stretch(text: str, size: int) -> tuple[int, int] | None:
+def stretch_of(text: str, size: int) -> tuple[int, int] | None:
     """The offsets that a Range header means; None where there are none."""
     if not text:
         return 0, size

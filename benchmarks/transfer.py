@@ -80,8 +80,10 @@ class TransferFailed(Exception):
 class Rig:
     """A folder with the file to send, and what is needed to start a measured process."""
 
-    def __init__(self, folder: Path, settings: Settings) -> None:
+    def __init__(self, folder: Path, settings: Settings, worker: str = _WORKER) -> None:
+        """worker: the program of a measured process."""
         self.settings = settings
+        self._worker = worker
         self.source = folder / "source"
         self.target = folder / "target"
         self._home = folder / "home"
@@ -130,7 +132,7 @@ class Rig:
     def _work(self, order: dict[str, Any]) -> dict[str, Any]:
         try:
             done = subprocess.run(
-                [sys.executable, "-I", "-c", _WORKER, json.dumps(order)],
+                [sys.executable, "-I", "-c", self._worker, json.dumps(order)],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

@@ -304,8 +304,7 @@ class RawSockets:
         target = os.open(task.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
 
         def move(sock: socket.socket, number: int, start: int, end: int) -> None:
-            head = f"GET /{BUCKET}/{task.download_key} HTTP/1.1\r\nHost: sink\r\nRange: bytes={start}-{end - 1}\r\n\r\n"
-            sock.sendall(head.encode())
+            sock.sendall(self._range_request(task.download_key, start, end))
             buffer = memoryview(bytearray(_CHUNK))
             count = sock.recv_into(buffer)
             at = bytes(buffer[:4096]).index(b"\r\n\r\n") + 4
@@ -320,6 +319,9 @@ class RawSockets:
             self._in_threads(task, move)
         finally:
             os.close(target)
+
+    def _range_request(self, key: str, start: int, end: int) -> bytes:
+        return f"GET /{BUCKET}/{key} HTTP/1.1\r\nHost: sink\r\nRange: bytes={start}-{end - 1}\r\n\r\n".encode()
 
     def close(self) -> None:
         for sock in self._sockets:
