@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from s3func import errors as errors
     from s3func.b2.session import B2Session as B2Session
+    from s3func.checkpoints import Checkpoints as Checkpoints
     from s3func.models import Capabilities as Capabilities
     from s3func.s3.credentials import Credentials as Credentials
     from s3func.s3.session import S3Session as S3Session
@@ -24,6 +25,7 @@ _HOMES = {
     "B2Session": "s3func.b2.session",
     "BandwidthLimit": "s3func.transport.transfer",
     "Capabilities": "s3func.models",
+    "Checkpoints": "s3func.checkpoints",
     "Credentials": "s3func.s3.credentials",
     "RetryPolicy": "s3func.transport.retry",
     "S3Session": "s3func.s3.session",
@@ -35,6 +37,7 @@ __all__ = [
     "B2Session",
     "BandwidthLimit",
     "Capabilities",
+    "Checkpoints",
     "Credentials",
     "RetryPolicy",
     "S3Session",

@@ -58,6 +58,7 @@ NEIGHBOURS = {
     ("files", "connect"),
     ("sync", "connect"),
     ("connect", "profiles"),
+    ("checkpoints", "connect"),
     ("files", "sync"),
     ("files", "profiles"),
     ("mirrors", "connect"),

@@ -12,14 +12,14 @@ from s3func import S3Session
 from s3func.checkpoints import Checkpoints
 from s3func.server import MemoryBackend, S3App
 
-KEYS = {"access_key_id": "AKTEST", "access_key": "secret-of-the-test"}
+KEY_ID, SECRET = "AKTEST", "secret-of-the-test"
 
 
 @pytest.fixture
 def session() -> Iterator[S3Session]:
     """A session on an empty bucket."""
-    app = S3App(MemoryBackend(), credentials={KEYS["access_key_id"]: KEYS["access_key"]})
-    with S3Session(bucket="runs", endpoint_url="http://127.0.0.1", region="us-east-1", transport=app, **KEYS) as made:
+    app = S3App(MemoryBackend(), access_key_id=KEY_ID, secret_access_key=SECRET)
+    with S3Session(KEY_ID, SECRET, "runs", transport=app) as made:
         made.create_bucket()
         yield made
 

@@ -336,14 +336,16 @@ def test_wrong_steps(make: Callable[..., Checkpoints], tmp_path: Path, step: Any
 
 def test_through_b2(tmp_path: Path) -> None:
     """The same on B2's native API, which has no conditional writes."""
-    with testing.server() as server:
-        server.session("runs")
-        with B2Session(server.access_key_id, server.secret_access_key, "runs", realm=server.endpoint_url) as session:
-            checkpoints = Checkpoints("b2://runs/job", session=session, keep=1)
-            for step in (1, 2):
-                checkpoints.save_folder(step, write(tmp_path / str(step), FILES | {"step": b"%d" % step}))
-            assert FILES | {"step": b"2"} == read_back(checkpoints, tmp_path / "back")
-            assert [2] == checkpoints.steps()
+    with (
+        testing.server() as server,
+        B2Session(server.access_key_id, server.secret_access_key, "all-runs", realm=server.endpoint_url) as session,
+    ):
+        session.create_bucket()
+        checkpoints = Checkpoints("b2://all-runs/job", session=session, keep=1)
+        for step in (1, 2):
+            checkpoints.save_folder(step, write(tmp_path / str(step), FILES | {"step": b"%d" % step}))
+        assert FILES | {"step": b"2"} == read_back(checkpoints, tmp_path / "back")
+        assert [2] == checkpoints.steps()
 
 
 def test_a_checkpoint_is_data() -> None:
