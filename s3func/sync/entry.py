@@ -33,6 +33,7 @@ class RemoteEntry(NamedTuple):
 
     name: the key without the prefix. size: bytes. etag: without quotes, an opaque token (S3: often an MD5, B2: the
     SHA-1 if it has one). modified: seconds since 1970, by the store's clock. version_id: where the listing tells it.
+    path: where it belongs below the local side of the scan, if that is not the name; LocalEntry.path, the other way round.
     """
 
     name: str
@@ -41,6 +42,7 @@ class RemoteEntry(NamedTuple):
     etag: str
     modified: float
     version_id: str | None = None
+    path: str | None = None
 
 
 Entry: TypeAlias = LocalEntry | RemoteEntry
@@ -49,9 +51,10 @@ Entry: TypeAlias = LocalEntry | RemoteEntry
 class Problem(NamedTuple):
     """One name that a scan could not take: it is left alone on both sides, and the run does not end with 0.
 
-    name: relative, as printable text. kind: unsafe, collision, too-long, not-utf-8, unreadable, special, loop, link,
-    order. message: one sentence that says what to do. is_subtree: nothing is known of whatever lies below the name.
-    is_harmless: reported, and no failure (a symbolic link that was skipped as asked, a socket).
+    name: relative; what is no text in it is escaped with a backslash. kind: unsafe, collision, too-long, not-utf-8,
+    unreadable, special, loop, link, filtered, vanished. message: one sentence that says what is wrong. is_subtree:
+    nothing is known of whatever lies below the name. is_harmless: reported, and no failure (a symbolic link that was
+    skipped as asked, a socket).
     """
 
     name: str
@@ -59,6 +62,41 @@ class Problem(NamedTuple):
     message: str
     is_subtree: bool = False
     is_harmless: bool = False
+
+
+class Problems:
+    """The problems of a scan, as they are found, and the question whether a name is one or lies below one."""
+
+    __slots__ = ("_by_name", "_has_subtrees", "found")
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+        self._by_name: dict[str, Problem] = {}
+        self._has_subtrees = False
+
+    def add(self, problem: Problem) -> None:
+        """Note one. What covers a subtree stands before what does not."""
+        self.found.append(problem)
+        known = self._by_name.get(problem.name)
+        if known is None or (problem.is_subtree and not known.is_subtree):
+            self._by_name[problem.name] = problem
+            self._has_subtrees = self._has_subtrees or problem.is_subtree
+
+    def of(self, name: str) -> Problem | None:
+        """The problem of this name, or the one that covers the folder it lies in."""
+        problems = self._by_name
+        if not problems:
+            return None
+        if (problem := problems.get(name)) is not None:
+            return problem
+        if self._has_subtrees:
+            end = name.find("/")
+            while end >= 0:
+                problem = problems.get(name[:end])
+                if problem is not None and problem.is_subtree:
+                    return problem
+                end = name.find("/", end + 1)
+        return None
 
 
 class ScanProof(NamedTuple):
@@ -84,6 +122,13 @@ class Scan(Protocol):
     """
 
     def __iter__(self) -> Iterator[Entry]: ...
+
+    def problem_of(self, name: str) -> Problem | None:
+        """What is wrong with the name or with a folder above it: for names up to the entry that was yielded last.
+
+        Such a name is left alone on the other side as well, whatever it is there.
+        """
+        ...
 
     @property
     def proof(self) -> ScanProof:
