@@ -152,6 +152,10 @@ class SigV4Authorizer:
         signed = stamp.signer.signature(sigv4.string_to_sign(stamp.date, stamp.scope, canonical))
         return f"{request.origin}{request.path}?{query}&X-Amz-Signature={signed}"
 
+    def credentials_now(self) -> tuple[Credentials | None, float]:
+        """Credentials, and the store's time in seconds, of this moment: for what is signed and is no request."""
+        return self._credentials(), self._clock.now() + self._skew.seconds
+
     def _new_stamp(self, second: int) -> _Stamp:
         credentials = self._credentials()
         date = amz_date(second)
