@@ -1,0 +1,36 @@
+"""One test, every service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.contract.session.services import LIVE, SERVICES, Service, live, names
+
+if TYPE_CHECKING:
+    from tests.conftest import LoopbackGuard
+
+
+@pytest.fixture(params=names())
+def service(request: pytest.FixtureRequest, tmp_path: Path, loopback_guard: LoopbackGuard) -> Iterator[Service]:
+    """A session on an empty bucket, and what stands behind it."""
+    if request.param in LIVE:
+        loopback_guard.active = False
+        try:
+            with live(request.param) as opened:
+                yield opened
+        finally:
+            loopback_guard.active = True
+        return
+    with ExitStack() as stack:
+        yield SERVICES[request.param](tmp_path, stack)
+
+
+@pytest.fixture
+def session(service: Service) -> Any:
+    """The session alone."""
+    return service.session
