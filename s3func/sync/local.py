@@ -9,21 +9,27 @@ Paths are relative to the root, with "/" between their parts, as in LocalEntry.p
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from s3func.errors import SyncError, SyncIncomplete, UnsafeKey
+from s3func.errors import SourceChanged, SyncConflict, SyncError, SyncIncomplete, UnsafeKey
+from s3func.sync.contained import Reached, reach, split
 from s3func.sync.entry import LocalEntry, Problem, Problems, ScanProof
 from s3func.sync.names import NAME_BYTES, OURS, Fault, NamePolicy, printable
+from s3func.sync.operation import Side
 
 if TYPE_CHECKING:
     from s3func.sync.endpoints import Endpoint
     from s3func.sync.filters import Filters
 
+TRASH = ".s3func-trash"
 Symlinks = Literal["skip", "follow", "preserve"]
 
+_SOURCE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _MOUNT_POINT = 0xA0000003  # IO_REPARSE_TAG_MOUNT_POINT: a junction of Windows, a link in all but name
 
 
@@ -74,11 +80,118 @@ class LocalTree:
         return self.full_path(self.names.to_path(name))
 
     def full_path(self, path: str) -> str:
-        """A path below the root as an absolute one; UnsafeKey where it would be none."""
-        for part in path.split("/"):
-            if part in {"", ".", ".."} or "\0" in part:
-                raise UnsafeKey(f"{printable(path)!r} is no path below {printable(self.root)!r}")
+        """A path below the root as an absolute one; UnsafeKey where it would be none. It says nothing of links."""
+        split(path)
         return os.path.join(self.root, path)
+
+    def reach(self, path: str, *, create: bool = False) -> Reached:
+        """The folder that the file at this path lies in, opened; a context manager. See contained.reach().
+
+        create: make the folders that are missing. UnsafeKey where a link leads out of the root.
+        """
+        folders, _ = split(path)
+        return reach(self.root, folders, create=create)
+
+    def make_folders(self, path: str) -> str:
+        """Make the folders above a file; the file's full path. UnsafeKey where a link leads out of the root."""
+        self.reach(path, create=True).close()
+        return self.full_path(path)
+
+    def open_source(self, path: str) -> int:
+        """A descriptor of a regular file, for reading, which the caller closes.
+
+        Links are followed only if the tree follows them. SourceChanged when it is no regular file (any more),
+        FileNotFoundError and other OSErrors as they come. Never waits for a pipe.
+        """
+        is_following = self.symlinks == "follow"
+        folders, name = split(path)
+        with reach(self.root, folders, leave=is_following) as folder:
+            flags = _SOURCE if is_following else _SOURCE | _NO_FOLLOW
+            try:
+                descriptor = os.open(folder.at(name), flags, dir_fd=folder.descriptor)
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.ENXIO}:
+                    raise SourceChanged(f"{printable(path)!r} is no regular file any more") from error
+                raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SourceChanged(f"{printable(path)!r} is no regular file any more")
+        return descriptor
+
+    def side(self, path: str) -> Side | None:
+        """What is there now, as a scan would see it; None where nothing is, or no folder to hold it."""
+        folders, name = split(path)
+        try:
+            with reach(self.root, folders, leave=self.symlinks == "follow") as folder:
+                return self._side(folder, name)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def remove(self, path: str, expected: Side) -> None:
+        """Remove a file (of a link, the link), and the folders that are empty then.
+
+        SyncConflict unless it still is what was expected; gone already is as good as removed.
+        """
+        folders, name = split(path)
+        try:
+            with reach(self.root, folders) as folder:
+                self._check(folder, name, path, expected)
+                os.unlink(folder.at(name), dir_fd=folder.descriptor)
+        except FileNotFoundError:
+            return
+        self._remove_empty(folders)
+
+    def trash(self, path: str, run_id: str, expected: Side) -> str | None:
+        """Move a file to `.s3func-trash/RUN_ID/PATH` below the root, and return that path; otherwise as remove()."""
+        folders, name = split(path)
+        place = f"{TRASH}/{run_id}/{path}"
+        try:
+            with reach(self.root, folders) as folder:
+                self._check(folder, name, path, expected)
+                with self.reach(place, create=True) as bin_:
+                    ways = {"src_dir_fd": folder.descriptor, "dst_dir_fd": bin_.descriptor}
+                    os.rename(folder.at(name), bin_.at(name), **ways)
+        except FileNotFoundError:
+            return None
+        self._remove_empty(folders)
+        return place
+
+    def _side(self, folder: Reached, name: str) -> Side | None:
+        try:
+            status = os.stat(folder.at(name), dir_fd=folder.descriptor, follow_symlinks=self.symlinks == "follow")
+            size, link = status.st_size, None
+            if stat.S_ISLNK(status.st_mode):
+                link = os.readlink(folder.at(name), dir_fd=folder.descriptor)
+                size = len(os.fsencode(link))
+        except FileNotFoundError:
+            return None
+        times = (status.st_mtime_ns, status.st_ctime_ns)
+        return Side(size, *times, status.st_ino, status.st_dev, status.st_mode, link=link)
+
+    def _check(self, folder: Reached, name: str, path: str, expected: Side) -> None:
+        found = self._side(folder, name)
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+        if not is_same_file(found, expected):
+            raise SyncConflict(f"{printable(path)!r} has changed since it was looked at")
+
+    def _remove_empty(self, folders: list[str]) -> None:
+        while folders:
+            *folders, name = folders
+            try:
+                with reach(self.root, folders) as folder:
+                    os.rmdir(folder.at(name), dir_fd=folder.descriptor)
+            except (OSError, UnsafeKey):
+                # Something else is in it, or it is a link: either way it stays.
+                return
+
+
+def is_same_file(found: Side, expected: Side) -> bool:
+    """Whether a local file is still what a scan saw: in all that the scan has noted of it."""
+    fields = ("size", "mtime_ns", "ctime_ns", "inode", "device", "link")
+    return stat.S_IFMT(found.mode or 0) == stat.S_IFMT(expected.mode or found.mode or 0) and all(
+        getattr(expected, field) in {None, getattr(found, field)} for field in fields
+    )
 
 
 class _Folder(NamedTuple):
