@@ -18,7 +18,7 @@ from s3func.errors import (
     service_error,
 )
 from s3func.s3.credentials import Credentials
-from s3func.s3.endpoints import Endpoint, is_region
+from s3func.s3.endpoints import S3EXPRESS, Endpoint, is_region
 from s3func.s3.payload import leave_out_checksum
 from s3func.wire import sigv4
 from s3func.wire.encoding import amz_date, decode_component, parse_amz_date, parse_http_date
@@ -28,14 +28,20 @@ if TYPE_CHECKING:
 
     from s3func.clock import Clock
     from s3func.message import Request, Response
+    from s3func.s3.endpoints import Place
 
 CredentialsSource: TypeAlias = "Callable[[], Credentials | None]"
+RegionSource: TypeAlias = "Callable[[str, Place], str | None]"
 ERROR_DOCUMENT_MAX = 1024 * 1024
 # The same in hexadecimal as what stands beside it in the answer to a wrong signature.
 _REPEATED_AS_BYTES = frozenset({"CanonicalRequestBytes", "StringToSignBytes"})
 # S3 tolerates 15 minutes; a difference of less than this cannot be why a HEAD was refused.
 _SKEW_SECONDS = 300.0
 _MINUTE = 60.0
+# What these refuse is the region, whether they say the right one or not.
+_WRONG_REGION = frozenset(
+    {"AuthorizationHeaderMalformed", "AuthorizationQueryParametersError", "IllegalLocationConstraintException"}
+)
 
 
 class Skew:
@@ -72,13 +78,16 @@ class SigV4Authorizer:
     __slots__ = (
         "_clock",
         "_credentials",
-        "_endpoint",
+        "_discover",
         "_on_checksum_refused",
         "_signer",
         "_skew",
         "_stamp",
+        "_token_header",
         "bucket",
+        "endpoint",
         "place",
+        "plain",
     )
 
     def __init__(
@@ -89,20 +98,28 @@ class SigV4Authorizer:
         clock: Clock,
         skew: Skew,
         on_checksum_refused: Callable[[ServiceError], None] | None = None,
+        *,
+        place: Place | None = None,
+        discover: RegionSource | None = None,
     ) -> None:
         """`credentials` is asked once per second of use; None from it means anonymous.
 
-        on_checksum_refused: told when the store refuses the checksum that is sent by default.
+        on_checksum_refused: told when the store refuses the checksum that is sent by default. place: another one than
+        the endpoint says. discover: asked once where a bucket is, when the store says only that it is elsewhere.
         """
         self._credentials = credentials
-        self._endpoint = endpoint
+        self._discover = discover
+        self.endpoint = endpoint
         self._clock = clock
         self._skew = skew
         self._on_checksum_refused = on_checksum_refused
         self._stamp = _NO_STAMP
         self._signer = (("", "", ""), _NO_SIGNER)
         self.bucket = bucket
-        self.place = endpoint.place(bucket)
+        self.place = endpoint.place(bucket) if place is None else place
+        self._token_header = "x-amz-s3session-token" if self.place.scheme == S3EXPRESS else "x-amz-security-token"
+        self.plain = self
+        """Signs with the account's own credentials what a directory bucket's session is not for: copies."""
 
     def authorize(self, request: Request) -> None:
         """Sign the request as it stands, for now; a signature of an earlier attempt is replaced."""
@@ -116,10 +133,10 @@ class SigV4Authorizer:
         headers = request.headers
         if headers.pop("authorization", None) is not None:
             # An attempt before this one may have had a token where these credentials have none.
-            headers.pop("x-amz-security-token", None)
+            headers.pop(self._token_header, None)
         headers["x-amz-date"] = stamp.date
         if credentials.session_token is not None:
-            headers["x-amz-security-token"] = credentials.session_token
+            headers[self._token_header] = credentials.session_token
         if sigv4.NEVER_SIGNED.isdisjoint(headers):
             names = sorted(headers)
         else:
@@ -145,6 +162,7 @@ class SigV4Authorizer:
             expires_seconds=expires_seconds,
             signed_headers=names,
             session_token=credentials.session_token,
+            parameter="X-Amz-S3session-Token" if self.place.scheme == S3EXPRESS else "X-Amz-Security-Token",
         )
         canonical = sigv4.canonical_request(
             request.method, request.path, query, request.headers, names, sigv4.UNSIGNED_PAYLOAD
@@ -163,14 +181,14 @@ class SigV4Authorizer:
             stamp = _Stamp(second, date, "", _NO_SIGNER, None)
         else:
             place = self.place
-            day, region = date[:8], place.region
+            day, region, service = date[:8], place.region, place.service
             wanted = (credentials.secret_access_key, day, region)
             known, signer = self._signer
             if known != wanted:
                 # Four HMACs, 4 µs: cached for the day, or until the secret or the region changes.
-                signer = sigv4.Signer(sigv4.signing_key(credentials.secret_access_key, day, region))
+                signer = sigv4.Signer(sigv4.signing_key(credentials.secret_access_key, day, region, service))
                 self._signer = (wanted, signer)
-            stamp = _Stamp(second, date, sigv4.credential_scope(day, region), signer, credentials)
+            stamp = _Stamp(second, date, sigv4.credential_scope(day, region, service), signer, credentials)
             self._stamp = stamp
             if self.place is not place:
                 # Another thread has learned the region meanwhile, and its reset must not be undone.
@@ -258,24 +276,33 @@ class SigV4Authorizer:
     def _mend_credentials(self, request: Request) -> bool:
         """Ask for the credentials again; whether they are others than those that this request was signed with."""
         self._stamp = _NO_STAMP
-        fresh = self._credentials()
+        headers = request.headers
+        refused = headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
+        token = headers.get(self._token_header)
+        renewed = getattr(self._credentials, "renewed", None)
+        fresh = self._credentials() if renewed is None else renewed(refused, token)
         if fresh is None:
             return False
-        headers = request.headers
-        return (
-            f"Credential={fresh.access_key_id}/" not in headers.get("authorization", "")
-            or headers.get("x-amz-security-token") != fresh.session_token
-        )
+        return refused != fresh.access_key_id or token != fresh.session_token
 
     def _mend_region(self, request: Request, error: ServiceError) -> bool:
-        if not (isinstance(error, Redirected) or error.status == 400 or request.method == "HEAD"):
+        is_about_region = isinstance(error, Redirected) or error.code in _WRONG_REGION
+        if self.bucket is None or not (is_about_region or error.status == 400 or request.method == "HEAD"):
             return False
         region = error.headers.get("x-amz-bucket-region") or error.details.get("Region", "")
-        if not region or not is_region(region) or self.bucket is None:
+        if not region and (is_about_region or error.status in {301, 307, 400}):
+            region = self._discovered()
+        if not region or not is_region(region):
             return False
         if region != self.place.region:
-            self.place = self._endpoint.place(self.bucket, region)
-        elif request.origin == self.place.origin and f"/{region}/s3/" in request.headers.get("authorization", ""):
+            place = self.endpoint.place(self.bucket, region)
+            if place == self.place:
+                # An access point or a directory bucket: its own name says where it is.
+                return False
+            self.place = place
+        elif request.origin == self.place.origin and f"/{region}/{self.place.service}/" in request.headers.get(
+            "authorization", ""
+        ):
             # This very region was refused. (Otherwise another thread learned the region while we were under way: after
             # this request was addressed, or after it was signed.)
             return False
@@ -284,11 +311,25 @@ class SigV4Authorizer:
         request.headers["host"] = self.place.host
         return True
 
+    def _discovered(self) -> str:
+        """Where the bucket says it is when it is asked; asked once."""
+        discover, self._discover = self._discover, None
+        if discover is None or self.bucket is None:
+            return ""
+        return discover(self.bucket, self.place) or ""
+
+    def move(self, region: str) -> None:
+        """The bucket is known to be in this region."""
+        if self.bucket is not None and region != self.place.region:
+            self.place = self.endpoint.place(self.bucket, region)
+            self._stamp = _NO_STAMP
+
 
 def _without_secrets(text: str, request: Request) -> str:
     """What a store says, less the signature and the session token that it may repeat: errors are logged and pickled."""
     headers = request.headers
-    for secret in (headers.get("authorization", "").rpartition("Signature=")[2], headers.get("x-amz-security-token")):
+    signature = headers.get("authorization", "").rpartition("Signature=")[2]
+    for secret in (signature, headers.get("x-amz-security-token"), headers.get("x-amz-s3session-token")):
         if secret:
             text = text.replace(secret, "***")
     return text

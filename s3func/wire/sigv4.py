@@ -164,8 +164,12 @@ def presigned_query(
     expires_seconds: int,
     signed_headers: Sequence[str],
     session_token: str | None = None,
+    parameter: str = "X-Amz-Security-Token",
 ) -> str:
-    """The canonical query of a presigned URL, all of it but the signature; `query` is encoded already."""
+    """The canonical query of a presigned URL, all of it but the signature; `query` is encoded already.
+
+    parameter: what the session token is called; a directory bucket's is X-Amz-S3session-Token.
+    """
     parameters = [
         ("X-Amz-Algorithm", ALGORITHM),
         ("X-Amz-Credential", f"{access_key_id}/{scope}"),
@@ -174,7 +178,7 @@ def presigned_query(
         ("X-Amz-SignedHeaders", ";".join(signed_headers)),
     ]
     if session_token is not None:
-        parameters.append(("X-Amz-Security-Token", session_token))
+        parameters.append((parameter, session_token))
     signing = encode_query(parameters)
     return canonical_query(f"{query}&{signing}" if query else signing)
 
