@@ -17,7 +17,6 @@ from s3func.b2.config import PART_NUMBER_MAX, SMALL_FILE_MAX
 from s3func.b2.headers import CustomerKey, Stored
 from s3func.b2.upload import SmallUploads, Upload, UploadAuthorizer
 from s3func.errors import NoSuchUpload, ProtocolError, S3FuncError
-from s3func.transport.body import BufferBody
 from s3func.transport.client import Client
 from s3func.transport.parallel import Crew, CrewClock, PacedAuthorizer
 from s3func.transport.transfer import MIB, ProgressCount, WatchedBody
@@ -92,28 +91,11 @@ class PartSender:
         self._progress = progress
         self._client = session.crew_client(crew)
         self._idle: deque[Upload] = deque()
-        self._buffers: deque[bytearray] = deque()
 
-    def take_buffer(self, size: int) -> bytearray:
-        """Memory for a part, that of an earlier one if there is some: a new buffer costs as much as hashing it."""
-        while True:
-            try:
-                buffer = self._buffers.pop()
-            except IndexError:
-                return bytearray(size)
-            if len(buffer) >= size:
-                return buffer
-
-    def give_back(self, buffer: bytearray) -> None:
-        """Nobody uses it any more."""
-        self._buffers.append(buffer)
-
-    def send(self, number: int, view: memoryview, digest: str) -> None:
-        """Send a part, whose SHA-1 is known; the bytes stay as they are until this returns."""
+    def send(self, number: int, part: UploadBody, digest: str) -> None:
+        """Send a part, whose SHA-1 is known."""
         crew = self._crew
-        body = WatchedBody(
-            BufferBody(view), count=self._progress, bandwidth=self._bandwidth, check=crew.check, sleep=crew.wait
-        )
+        body = WatchedBody(part, count=self._progress, bandwidth=self._bandwidth, check=crew.check, sleep=crew.wait)
         self._session.send_part(
             self.file_id,
             number,

@@ -1,31 +1,36 @@
 """put_object for every body and size: in one call, in parts, as a stream, or going on with what was interrupted.
 
-What is read twice, for the SHA-1 of the whole and then to be sent, must be the same both times: SourceChanged.
+What is read twice, for its SHA-1 and then to be sent, must be the same both times: B2 compares each part, and a file
+that changes meanwhile is SourceChanged.
 """
 
 from __future__ import annotations
 
 from hashlib import sha1
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.b2.config import SMALL_FILE_MAX, check_key
+from s3func.b2.digests import digests_of, sha1_of
 from s3func.b2.headers import LARGE_FILE_SHA1, CustomerKey, Stored, stored
 from s3func.b2.large import LargeUploads, PartSender, growing_part_size, part_size
 from s3func.b2.results import FilePut, put_result
-from s3func.errors import NotSupported, SourceChanged
-from s3func.transport.body import BodyShrunk
+from s3func.errors import InvalidRequest, NotSupported, SourceChanged
+from s3func.transport.body import BodyShrunk, BufferBody
 from s3func.transport.parallel import Crew
-from s3func.transport.sources import BufferSource, FileSource, Source, StreamSource, source_of
+from s3func.transport.sources import BufferSource, FileSource, RangeBody, Source, StreamSource, source_of
 from s3func.transport.transfer import MIB, ProgressCount, TransferConfig, checked_transfer
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from s3func.session import PutOptions, UploadStream
 
-_READ = MIB
 _STREAM_MEMORY_MAX = 1024 * MIB
+
+
+_NOTHING_KNOWN: Mapping[int, str] = MappingProxyType({})
 
 
 class Put(NamedTuple):
@@ -109,12 +114,12 @@ class PutEngine(LargeUploads):
         if each >= size:
             # The settings ask for one part; B2's answer to a large file of one part is not documented.
             each = max(authorization.minimum_part_size, -(-size // 2))
-        described = put.stored
+        described, known = put.stored, _NOTHING_KNOWN
         if self._large_file_sha1:
-            described = with_sha1(described, source, size)
+            described, known = with_sha1(described, source, size, each)
         file_id = self.start_large_file(put.bucket, put.key, described)
         try:
-            return self._send_parts(put, source, size, each, file_id, progress, {})
+            return self._send_parts(put, source, size, each, file_id, progress, known, frozenset())
         except BaseException as error:
             self.abandon(file_id, put.bucket, put.key, error)
             raise
@@ -127,14 +132,15 @@ class PutEngine(LargeUploads):
         each: int,
         file_id: str,
         progress: ProgressCount,
-        done: dict[int, str],
+        known: Mapping[int, str],
+        done: frozenset[int],
     ) -> FilePut:
-        """Send the parts that are not done yet, and finish."""
+        """Send the parts that are not done yet, and finish. known: the SHA-1 of those whose SHA-1 was taken already."""
         with Crew(put.config.concurrency) as crew:
             sender = PartSender(
                 self, file_id, put.about, crew, customer_key=put.customer_key, config=put.config, progress=progress
             )
-            sender.sha1s.update(done)
+            sender.sha1s.update({number: known[number] for number in done})
             if isinstance(source, StreamSource):
                 pieces = _pieces(source.blocks(), lambda _number: each)
                 for number, buffer in enumerate(pieces, 1):
@@ -146,8 +152,7 @@ class PutEngine(LargeUploads):
                     if number in done:
                         progress.add(length)
                     else:
-                        crew.wait_for_room()
-                        crew.submit(_reading(sender, source, number, start, length))
+                        crew.submit(_reading(sender, source, number, start, length, known.get(number)))
         if isinstance(source, FileSource):
             source.check()
         file = self.finish_large_file(file_id, sender.ordered_sha1s(), put.bucket, put.key)
@@ -179,36 +184,48 @@ class PutEngine(LargeUploads):
             if size is None or isinstance(source, StreamSource) or size <= max(put.config.multipart_threshold, minimum):
                 return self._put(put, source)
             progress = ProgressCount(put.progress, size)
-            described = with_sha1(put.stored, source, size)
             each = part_size(size, put.config, minimum)
+            described, known = with_sha1(put.stored, source, size, each)
             file_id = ""
-            done: dict[int, str] = {}
+            done: frozenset[int] = frozenset()
             for file in self.unfinished(put.bucket, put.key):
                 if file.file_name == put.key and dict(file.info) == described.info and file.file_id:
                     file_id = file.file_id
-                    each, done = self._done(put, source, size, each, file_id)
+                    each, known, done = self._done(put, source, size, each, file_id, known)
                     break
             if not file_id:
                 file_id = self.start_large_file(put.bucket, put.key, described)
-            return self._send_parts(put, source, size, each, file_id, progress, done)
+            return self._send_parts(put, source, size, each, file_id, progress, known, done)
+        except BodyShrunk as error:
+            raise SourceChanged("the file became shorter while it was uploaded") from error
         finally:
             source.close()
 
     def _done(
-        self, put: Put, source: BufferSource | FileSource, size: int, each: int, file_id: str
-    ) -> tuple[int, dict[int, str]]:
-        """The size of the parts, and the SHA-1 of those that are there and have the bytes of the source."""
+        self,
+        put: Put,
+        source: BufferSource | FileSource,
+        size: int,
+        each: int,
+        file_id: str,
+        known: Mapping[int, str],
+    ) -> tuple[int, dict[int, str], frozenset[int]]:
+        """The size of the parts, their SHA-1 as far as it is known, and which of them B2 has with these very bytes."""
         there = {part.part_number: part for part in self.stored_parts(file_id, put.bucket, put.key)}
-        if 1 in there and there[1].size:
+        sha1s = dict(known)
+        if 1 in there and there[1].size and there[1].size != each:
             # Cut as it was cut before, whatever the settings say now.
-            each = there[1].size
-        done = {}
+            each, sha1s = there[1].size, {}
+        done = set()
         for number, part in there.items():
             start = (number - 1) * each
             length = min(each, size - start)
-            if part.size == length > 0 and part.content_sha1 == _sha1_of(source, start, length):
-                done[number] = part.content_sha1
-        return each, done
+            if part.size == length > 0:
+                if number not in sha1s:
+                    sha1s[number] = sha1_of(source, start, length)
+                if part.content_sha1 == sha1s[number]:
+                    done.add(number)
+        return each, sha1s, frozenset(done)
 
 
 class PieceWriter:
@@ -318,20 +335,25 @@ def _check_one_call(size: int) -> None:
 def _sending(sender: PartSender, number: int, buffer: bytearray) -> Callable[[], None]:
     def send() -> None:
         view = memoryview(buffer)
-        sender.send(number, view, sha1(view, usedforsecurity=False).hexdigest())
+        sender.send(number, BufferBody(view), sha1(view, usedforsecurity=False).hexdigest())
 
     return send
 
 
 def _reading(
-    sender: PartSender, source: BufferSource | FileSource, number: int, start: int, length: int
+    sender: PartSender, source: BufferSource | FileSource, number: int, start: int, length: int, known: str | None
 ) -> Callable[[], None]:
     def read_and_send() -> None:
-        digest = sha1(usedforsecurity=False)
-        buffer = None if isinstance(source, BufferSource) else sender.take_buffer(length)
-        sender.send(number, source.part(start, length, buffer, digest.update), digest.hexdigest())
-        if buffer is not None:
-            sender.give_back(buffer)
+        digest = known or sha1_of(source, start, length)
+        if isinstance(source, BufferSource):
+            sender.send(number, BufferBody(source.view[start : start + length]), digest)
+            return
+        try:
+            sender.send(number, RangeBody(source, start, length), digest)
+        except InvalidRequest:
+            # Other bytes than those whose SHA-1 this is, perhaps.
+            source.check()
+            raise
 
     return read_and_send
 
@@ -354,23 +376,19 @@ def _pieces(blocks: Iterator[bytes | memoryview], size_of: Callable[[int], int])
         yield piece
 
 
-def _sha1_of(source: BufferSource | FileSource, start: int, length: int) -> str:
-    digest = sha1(usedforsecurity=False)
-    buffer = bytearray(min(_READ, length))
-    for place in range(start, start + length, _READ):
-        source.part(place, min(_READ, start + length - place), buffer, digest.update)
-    return digest.hexdigest()
+def with_sha1(described: Stored, source: Source, size: int, each: int) -> tuple[Stored, Mapping[int, str]]:
+    """The same, with the SHA-1 of the whole content, unless the caller has given it; and those of parts, found meanwhile.
 
-
-def with_sha1(described: Stored, source: Source, size: int) -> Stored:
-    """The same, with the SHA-1 of the whole content, unless the caller has given it."""
+    each: the size of the parts, which count from 1.
+    """
     if LARGE_FILE_SHA1 in described.info:
-        return described
+        return described, _NOTHING_KNOWN
+    known: Mapping[int, str] = _NOTHING_KNOWN
     if isinstance(source, StreamSource):
         digest = sha1(usedforsecurity=False)
         for block in source.blocks():
             digest.update(block)
         whole = digest.hexdigest()
     else:
-        whole = _sha1_of(source, 0, size)
-    return described._replace(info={**described.info, LARGE_FILE_SHA1: whole})
+        whole, known = digests_of(source, size, each)
+    return described._replace(info={**described.info, LARGE_FILE_SHA1: whole}), known

@@ -175,6 +175,23 @@ class BodyShrunk(ValueError):
     """The file has become shorter since the call began."""
 
 
+class FileRange:
+    """A stretch of a regular file, for a socket to which the kernel can send it without a copy. Its len is in bytes.
+
+    A body that has `ranges()` beside `blocks()` yields the same bytes as such stretches, or is None where it cannot.
+    """
+
+    __slots__ = ("descriptor", "length", "offset")
+
+    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+        self.descriptor = descriptor
+        self.offset = offset
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+
 def regular_descriptor(file: object) -> int | None:
     """The descriptor of a regular file whose bytes are those of the file object, for positioned reads."""
     raw = file.raw if type(file) is io.BufferedReader else file

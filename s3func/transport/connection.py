@@ -8,19 +8,24 @@ The usual response head is read in one pass; what is unusual in one (folded line
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import struct
 import sys
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from s3func.errors import ConnectionLost, DeadlineExceeded, ProtocolError, TimedOut, TransportError, TruncatedBody
 from s3func.message import BLOCK, Request, Response
+from s3func.transport.body import BodyShrunk, FileRange
 from s3func.version import VERSION
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
+
+Block = TypeVar("Block", bytes | memoryview, FileRange)
 
 _HEAD_LIMIT = 256 * 1024
 _FIRST_READ = 64 * 1024
@@ -33,12 +38,15 @@ _USUAL_STATUS_LINES = {"HTTP/1.1 200 OK": 200, "HTTP/1.1 204 No Content": 204, "
 _BLANK = " \t\r"
 _SO_RCVTIMEO, _SO_SNDTIMEO, _SOL_SOCKET = (20, 21, 1) if sys.platform == "linux" else (0x1006, 0x1005, 0xFFFF)
 _KERNEL_TIMEOUTS = sys.platform in {"linux", "darwin"} and struct.calcsize("ll") == 16
+# Some file systems cannot be sent from, and what else is wrong with a file shows when it is read.
+_READ_INSTEAD = frozenset({errno.EINVAL, errno.EIO, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 class Connection:
     """A socket with the state of its exchange. One thread at a time."""
 
     __slots__ = (
+        "_kernel_sends",
         "_kernel_timeouts",
         "_read_timeout",
         "_release",
@@ -64,6 +72,7 @@ class Connection:
         # exchange in one thread, 30 -> 19 µs with 8 threads. TLS sockets retry inside OpenSSL, and the sockets of gevent
         # and its like never block at all, so they keep the Python-level one.
         self._kernel_timeouts = _KERNEL_TIMEOUTS and type(sock).__module__ == "socket"
+        self._kernel_sends = self._kernel_timeouts and sys.platform == "linux"
         self._timeout: float | None = -1.0
         # Whether a part of the answer had arrived when the last exchange failed.
         self.answered = False
@@ -153,11 +162,39 @@ class Connection:
             sock.sendall(head + body)
             return
         sock.sendall(head)
+        if self._kernel_sends and not isinstance(body, bytes):
+            ranges = getattr(body, "ranges", None)
+            stretches = None if ranges is None else ranges()
+            if stretches is not None:
+                for stretch in _guarded(stretches):
+                    if request.deadline is not None:
+                        self.arm(request.deadline)
+                    self._send_file(stretch)
+                return
         blocks = _slices(memoryview(body)) if isinstance(body, bytes) else _guarded(body.blocks())  # type: ignore[union-attr]
         for block in blocks:
             if request.deadline is not None:
                 self.arm(request.deadline)
             sock.sendall(block)
+
+    def _send_file(self, stretch: FileRange) -> None:
+        """Have the kernel send it: 1 GiB costs 0.1 s of CPU, through memory of ours 0.35 s."""
+        offset, end = stretch.offset, stretch.offset + stretch.length
+        while offset < end:
+            try:
+                sent = os.sendfile(self._sock.fileno(), stretch.descriptor, offset, end - offset)
+            except OSError as error:
+                if error.errno not in _READ_INSTEAD:
+                    raise
+                try:
+                    data = os.pread(stretch.descriptor, end - offset, offset)
+                except OSError as failure:
+                    raise _BodyFailed(failure) from None
+                self._sock.sendall(data)
+                sent = len(data)
+            if not sent:
+                raise BodyShrunk(f"body became shorter while it was sent: {end - offset} bytes and more are missing")
+            offset += sent
 
     def _early_answer(self, error: OSError) -> bytes:
         if isinstance(error, TransportError) or not self.is_stale():
@@ -284,7 +321,7 @@ class _BodyFailed(Exception):
         self.reason = reason
 
 
-def _guarded(blocks: Iterator[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+def _guarded(blocks: Iterator[Block]) -> Iterator[Block]:
     try:
         yield from blocks
     except OSError as error:

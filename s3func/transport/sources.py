@@ -16,10 +16,12 @@ from typing import BinaryIO, NamedTuple, TypeAlias, cast
 
 from s3func.errors import SourceChanged
 from s3func.message import BLOCK
-from s3func.transport.body import Body, BodyShrunk, BodySource, FileBody, body_of, regular_descriptor
+from s3func.transport.body import Body, BodyShrunk, BodySource, FileBody, FileRange, body_of, regular_descriptor
 
 # Read and checksummed at a time: what was read is still in the processor's cache when it is summed up.
 _READ = 4 * BLOCK
+# Sent by the kernel at a time: it takes a millisecond at most, so progress is even and a crew that is stopped stops.
+_SENT = 4 * BLOCK
 # A file system notes times in ticks, of 1 to 10 ms on Linux; two writes within one tick leave the same time behind.
 _TICK_NS = 10_000_000
 _SECOND_NS = 1_000_000_000
@@ -101,8 +103,7 @@ class FileSource:
                 raise SourceChanged("the file became shorter while it was uploaded")
             absorb(block[:count])
             done += count
-        if _Snapshot.of(os.fstat(self._descriptor)) != self._began:
-            raise SourceChanged("the file was written to while it was uploaded")
+        self._check_unwritten()
         return view
 
     def blocks(self, start: int, length: int) -> Iterator[memoryview]:
@@ -115,10 +116,19 @@ class FileSource:
             done += count
             yield block
 
-    def check(self) -> None:
-        """SourceChanged when the file is not the one that it was in the beginning, or not the one of its name."""
+    def ranges(self, start: int, length: int) -> Iterator[FileRange]:
+        """The same as stretches for the kernel to send; SourceChanged before the last one if the file changed."""
+        for place in range(start, start + length, _SENT):
+            self._check_unwritten()
+            yield FileRange(self._descriptor, self._offset + place, min(_SENT, start + length - place))
+
+    def _check_unwritten(self) -> None:
         if _Snapshot.of(os.fstat(self._descriptor)) != self._began:
             raise SourceChanged("the file was written to while it was uploaded")
+
+    def check(self) -> None:
+        """SourceChanged when the file is not the one that it was in the beginning, or not the one of its name."""
+        self._check_unwritten()
         if self._path is None:
             return
         try:
@@ -134,6 +144,28 @@ class FileSource:
             self._file.close()
         elif not self._file.closed:
             self._file.seek(self._offset + self.size)
+
+
+class RangeBody:
+    """An UploadBody of a stretch of a file, which is read, or sent by the kernel, as it goes out.
+
+    Its checksum has to travel along: what changes behind the kernel's back is noticed by the store alone.
+    """
+
+    replayable = True
+
+    def __init__(self, source: FileSource, start: int, length: int) -> None:
+        self.length = length
+        self._source = source
+        self._start = start
+
+    def blocks(self) -> Iterator[memoryview]:
+        """The bytes."""
+        return self._source.blocks(self._start, self.length)
+
+    def ranges(self) -> Iterator[FileRange]:
+        """Where they are."""
+        return self._source.ranges(self._start, self.length)
 
 
 def _nothing(_block: memoryview) -> None:

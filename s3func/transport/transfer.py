@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.message import BLOCK, UploadBody
+from s3func.transport.body import FileRange
 
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the bytes done and the bytes in all, None while nobody knows; from any thread, never two at a time."""
+
+Block = TypeVar("Block", bytes | memoryview, FileRange)
 
 MIB = 1024 * 1024
 CONCURRENCY_MAX = 1000
@@ -172,8 +175,17 @@ class WatchedBody:
 
     def blocks(self) -> Iterator[bytes | memoryview]:
         """The blocks of the body; what was sent before, in an earlier attempt, is not counted again."""
+        return self._watched(self._limited())
+
+    def ranges(self) -> Iterator[FileRange] | None:
+        """The same as stretches of a file; None where there is none, or a bandwidth to keep to."""
+        ranges: Callable[[], Iterator[FileRange] | None] | None = getattr(self._body, "ranges", None)
+        stretches = None if ranges is None or self._bandwidth is not None else ranges()
+        return None if stretches is None else self._watched(stretches)
+
+    def _watched(self, blocks: Iterator[Block]) -> Iterator[Block]:
         position = 0
-        for block in self._limited():
+        for block in blocks:
             if self._check is not None:
                 self._check()
             yield block
