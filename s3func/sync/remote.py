@@ -10,14 +10,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from itertools import repeat
-from operator import lt
 from queue import Empty, Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 
 from s3func.errors import ProtocolError, SyncIncomplete
 from s3func.sync.entry import Problem, Problems, RemoteEntry, ScanProof
+from s3func.sync.local import LocalTree
 from s3func.sync.names import NAME_BYTES, OURS
+from s3func.sync.order import in_order, is_ordered
+from s3func.sync.pathing import Pathing, folding_of, with_conflicts
 
 if TYPE_CHECKING:
     from s3func.models import ListPage, ObjectEntry
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from s3func.sync.filters import Filters
 
 _PAGES_AHEAD = 2
-# Names that need a closer look when they are to be paths: said of a whole page at once.
-_UNUSUAL = re.compile(r"(?:\A|[/\n])\.{0,2}(?:[/\n]|\Z)|\0|s3func")
 
 Order = Literal["auto", "check", "sort"]
 
@@ -91,15 +91,22 @@ class RemotePrefix:
 
         other: the other side of the sync. Where it is a folder, names are mapped to its paths by its NamePolicy.
         """
-        return RemoteScan(self, filters)
+        return RemoteScan(self, filters, other if isinstance(other, LocalTree) else None)
+
+    def has_below(self, name: str) -> bool:
+        """Whether there is an object whose name begins so; one request."""
+        listing = self.session.list_objects(self.key(name), max_keys=1, bucket=self.bucket)  # type: ignore[call-arg]
+        return any(page.entries for page in listing.pages())
 
 
 class RemoteScan:
     """One listing of a prefix: a Scan."""
 
-    def __init__(self, remote: RemotePrefix, filters: Filters | None) -> None:
+    def __init__(self, remote: RemotePrefix, filters: Filters | None, folder: LocalTree | None) -> None:
+        """folder: whose paths the names have to become; None where the other side is a store."""
         self._remote = remote
         self._filters = filters
+        self._folder = folder
         self._problems = Problems()
         self._proof: ScanProof | None = None
         self.entries = 0
@@ -117,32 +124,62 @@ class RemoteScan:
         return self._proof
 
     def __iter__(self) -> Iterator[RemoteEntry]:
-        for rows in self._listed():
-            entries = self._taken(rows)
+        for entries in self._mapped():
             self.entries += len(entries)
             yield from entries
-        problems = tuple(self._problems.found)
         self._proof = ScanProof(
-            is_complete=True, is_there=True, entries=self.entries, pages=self.pages, problems=problems
+            is_complete=True,
+            is_there=True,
+            entries=self.entries,
+            pages=self.pages,
+            problems=tuple(self._problems.found),
         )
 
-    def _listed(self) -> Iterator[list[RemoteEntry]]:
-        """Pages of entries in strict order."""
+    def _mapped(self) -> Iterator[list[RemoteEntry]]:
+        """Pages of the entries that the other side can have."""
+        folder = self._folder
+        visible: Iterator[list[RemoteEntry]] = (self._visible(rows) for rows in self._ordered())
+        if folder is None:
+            yield from visible
+            return
+        pathing = Pathing(folder.names, folder.root, folding_of(folder.root, folder.names), self._problems)
+        if folder.names.conflict == "suffix":
+            visible = with_conflicts(visible, self._remote.has_below)
+        for rows in visible:
+            if rows:
+                yield pathing.mapped(rows)
+
+    def _ordered(self) -> Iterator[list[RemoteEntry]]:
+        """Pages of all entries, in strict order or SyncIncomplete."""
         remote = self._remote
-        last = ""
+        pages = self._listed()
+        try:
+            if remote.order == "sort":
+                yield from in_order(pages)
+                return
+            last: str | None = None
+            for rows in pages:
+                names = [row.name for row in rows]
+                if not is_ordered(names, last):
+                    if remote.order == "auto":
+                        remote.order = "sort"
+                    raise SyncIncomplete(
+                        f"{remote.url} does not list its keys in their order; another try can sort them (order='sort')"
+                    )
+                last = names[-1] if names else last
+                yield rows
+        finally:
+            pages.close()
+
+    def _listed(self) -> Generator[list[RemoteEntry], None, None]:
+        """Pages of all entries, as they are listed."""
+        remote = self._remote
         listing = remote.session.list_objects(remote.prefix or None, bucket=remote.bucket)
         pages = prefetched(listing.pages(), lambda page: page.is_truncated)
         try:
             for page in pages:
                 self.pages += 1
-                rows = self._rows(page)
-                if not rows:
-                    continue
-                names = [row.name for row in rows]
-                if not (last < names[0] or (self.pages == 1 and not names[0])) or not all(map(lt, names, names[1:])):
-                    raise SyncIncomplete(f"{remote.url} does not list its keys in order")
-                last = names[-1]
-                yield rows
+                yield self._rows(page)
         finally:
             pages.close()
 
@@ -170,19 +207,28 @@ class RemoteScan:
         make: Callable[..., RemoteEntry] = tuple.__new__
         return list(map(make, repeat(RemoteEntry), columns))
 
-    def _taken(self, rows: list[RemoteEntry]) -> list[RemoteEntry]:
-        """The entries of a page that are visible and possible."""
-        names = [row.name for row in rows]
-        text = "\n".join(names)
-        if not names[0]:
+    def _visible(self, rows: list[RemoteEntry]) -> list[RemoteEntry]:
+        """The entries of a page that take part."""
+        if rows and not rows[0].name:
+            # The prefix itself, which stands for the folder.
             rows = rows[1:]
-        if "s3func" in text:
+        if any(["s3func" in row.name for row in rows]):  # noqa: C419 -- a list is faster than asking one by one
             rows = [row for row in rows if not OURS.search(row.name)]
         filters = self._filters
-        if filters is not None:
-            matches = filters.matches
-            rows = [row for row in rows if matches(row.name)]
-        return rows
+        if filters is None:
+            return rows
+        matches = filters.matches
+        rows = [row for row in rows if matches(row.name)]
+        if not filters.has_sizes:
+            return rows
+        taken = []
+        for row in rows:
+            if filters.takes_size(row.size):
+                taken.append(row)
+            else:
+                message = "its size is outside of what was asked for"
+                self._problems.add(Problem(row.name, "filtered", message, is_harmless=True))
+        return taken
 
 
 def _seconds(rows: list[ObjectEntry]) -> list[float]:
