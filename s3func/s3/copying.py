@@ -47,7 +47,6 @@ if TYPE_CHECKING:
 COPY_MAX = 5 * 1024 * MIB
 """The largest source of one CopyObject, and the largest part."""
 _PART = 128 * MIB
-_PARTS_MAX = 10_000
 # What is taken over from the source, besides metadata, when nothing is given in its place.
 _DESCRIPTION = frozenset(
     {
@@ -136,6 +135,9 @@ def _in_parts(job: Copy, size: int | None) -> bool:
     if not size or _changes_nothing(job):
         # A copy onto itself without a change is for the store to refuse.
         return False
+    if not job.authorizer.endpoint.parts.copied:
+        # Such a store copies in one request what S3 does not.
+        return False
     return size > COPY_MAX or (job.transfer is not None and size >= job.transfer.multipart_threshold)
 
 
@@ -149,7 +151,7 @@ def _changes_nothing(job: Copy) -> bool:
 def _copy_whole(job: Copy) -> CopyResult:
     source = job.source
     request = operations.copy_object(
-        job.authorizer.place,
+        job.authorizer.plain.place,
         job.key,
         source.bucket,
         source.key,
@@ -161,7 +163,7 @@ def _copy_whole(job: Copy) -> CopyResult:
         if_match=job.if_match,
         if_none_match=job.if_none_match,
     )
-    return job.client.send(request, job.authorizer, operations.parse_copy_object)
+    return job.client.send(request, job.authorizer.plain, operations.parse_copy_object)
 
 
 def _head(job: Copy) -> HeadResult:
@@ -357,7 +359,7 @@ def _tags(job: Copy, head: HeadResult) -> dict[str, str]:
 def _parts(job: Copy, size: int) -> Iterator[Part]:
     from s3func.s3.upload_plan import parts_of
 
-    least = -(-size // _PARTS_MAX)
+    least = -(-size // job.authorizer.endpoint.parts.most)
     each = max(job.settings.part_size or _PART, least)
     return parts_of(size, min(COPY_MAX, each if job.settings.part_size else -(-each // MIB) * MIB))
 
@@ -385,7 +387,7 @@ def _submit(job: Copy, head: HeadResult, upload: PartsUpload) -> dict[int, tuple
     def copy_part(part: Part) -> None:
         whole = part.length == size
         request = multipart_operations.upload_part_copy(
-            put.authorizer.place,
+            put.authorizer.plain.place,
             put.key,
             upload.upload_id,
             part.number,
@@ -398,7 +400,7 @@ def _submit(job: Copy, head: HeadResult, upload: PartsUpload) -> dict[int, tuple
             source_if_match=head.etag or None,
         )
         request.deadline = put.deadline
-        authorizer = PacedAuthorizer(put.authorizer, crew)
+        authorizer = PacedAuthorizer(put.authorizer.plain, crew)
         try:
             copied = client.send(request, authorizer, multipart_operations.parse_upload_part_copy)
         except PreconditionFailed as error:

@@ -92,6 +92,17 @@ class EndpointOptions(NamedTuple):
 PLAIN = EndpointOptions()
 
 
+class PartRules(NamedTuple):
+    """What a store wants of the parts of large objects.
+
+    most: parts of an upload. equal: all but the last of one size. copied: whether a part may be a copy (UploadPartCopy).
+    """
+
+    most: int = 10_000
+    equal: bool = False
+    copied: bool = True
+
+
 class Endpoint:
     """One store, as the session was told about it; `place()` says where in it a bucket is."""
 
@@ -103,6 +114,7 @@ class Endpoint:
         "is_address",
         "is_aws",
         "options",
+        "parts",
         "path",
         "region",
         "scheme",
@@ -135,12 +147,15 @@ class Endpoint:
         self._template = None if store is None else store.template_of(self._authority)
         # A bucket becomes a part of the host name where the store is known to have a wildcard in its DNS.
         self._hosted = self.is_aws or (store is not None and store.addressing == "virtual")
+        self.parts = PartRules() if store is None else PartRules(store.max_parts, store.equal_parts, store.copies_parts)
 
     def authority(self, region: str) -> str:
         """The host, with the port if it is not the usual one, that serves a region."""
         if self.is_aws:
             return self._aws_authority(region)
-        return self._authority if self._template is None else self._template.replace("{region}", region)
+        if self._template is None or region == self.region:
+            return self._authority
+        return self._template.replace("{region}", region)
 
     def place(self, bucket: str | None, region: str | None = None) -> Place:
         """The place of a bucket, or of the service itself when there is none. ValueError where it can have none."""

@@ -291,7 +291,7 @@ class MultipartVerbs(S3Base):
         from s3func.s3 import multipart_operations
         from s3func.wire.ranges import byte_range
 
-        authorizer = self._at(bucket)
+        authorizer = self._at(bucket).plain
         wanted = byte_range(range_start, range_end)
         if (range_start is None) != (range_end is None):
             raise ValueError("give both range_start and range_end, or neither: a part is not copied to an open end")

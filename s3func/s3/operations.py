@@ -28,7 +28,7 @@ from s3func.s3.headers import (
     time_value,
 )
 from s3func.s3.payload import DefaultChecksum
-from s3func.wire.encoding import encode_query
+from s3func.wire.encoding import encode_path, encode_query
 from s3func.wire.ranges import answers, parse_content_range, parse_range
 from s3func.wire.sigv4 import EMPTY_SHA256
 
@@ -277,7 +277,8 @@ def copy_object(
 
 def copy_source(bucket: str, key: str, version_id: str | None) -> str:
     """The x-amz-copy-source header; the bucket has been checked."""
-    source = f"/{bucket}/{check_key(key, 'source_key')}"
+    path = check_key(key, "source_key")
+    source = f"{encode_path(bucket)}/object/{path}" if bucket.startswith("arn:") else f"/{bucket}/{path}"
     query = version_query(version_id, "source_version_id")
     return f"{source}?{query}" if query else source
 

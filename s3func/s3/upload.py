@@ -69,7 +69,7 @@ def store_ranges(put: Put, source: RangeSource) -> PutResult:
         if isinstance(source, FileSource) and size <= _READ_WHOLE:
             return put_once(put, source.read())
         return put_once(put, source.body())
-    each = part_size(size, put.transfer)
+    each = part_size(size, put.transfer, put.part_rules)
     try:
         return put_parts(put, source, parts_of(size, each), each)
     except NotImplementedByStore:
@@ -183,7 +183,9 @@ def in_parts(put: Put, size: int) -> bool:
     """Whether an object of this size goes in parts."""
     if put.multipart is not None:
         return put.multipart
-    return size >= put.transfer.multipart_threshold and (size > part_size(size, put.transfer) or size > PART_MAX)
+    return size >= put.transfer.multipart_threshold and (
+        size > part_size(size, put.transfer, put.part_rules) or size > PART_MAX
+    )
 
 
 def _may_be_one(put: Put, size: int) -> bool:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from s3func.clock import Clock
     from s3func.message import Request, Response, UploadBody
     from s3func.s3.auth import SigV4Authorizer, Skew
+    from s3func.s3.endpoints import PartRules
     from s3func.s3.multipart_operations import BegunUpload
     from s3func.transport.body import Body
     from s3func.wire.s3xml_multipart import CompletedPart, PartsPage, UploadEntry, UploadsPage
@@ -67,6 +68,11 @@ class Put(NamedTuple):
     def repeated(self) -> dict[str, str]:
         """The headers that every request about an upload repeats."""
         return multipart_operations.repeated_headers(self.fields)
+
+    @property
+    def part_rules(self) -> PartRules:
+        """What the store wants of parts."""
+        return self.authorizer.endpoint.parts
 
     @property
     def store_time(self) -> float:

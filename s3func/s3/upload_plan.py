@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from s3func.s3.endpoints import PartRules
 from s3func.transport.transfer import MIB, TransferConfig
-from s3func.wire.s3xml_multipart import PART_NUMBER_MAX
 
 PART_MIN = 8 * MIB
 """The smallest part that is chosen here; S3 itself wants 5 MiB."""
@@ -21,6 +21,8 @@ _ALIGNMENT = 4096
 # Parts of a stream of unknown length stay as they are for so many, and then double every so many.
 _EQUAL_PARTS, _EQUAL_GIVEN_PARTS, _DOUBLED_EVERY = 1000, 5000, 250
 _STREAM_MEMORY_MAX = 1024 * MIB
+S3_RULES = PartRules()
+"""S3's own; other stores may have others."""
 
 
 class Part(NamedTuple):
@@ -31,15 +33,16 @@ class Part(NamedTuple):
     length: int
 
 
-def part_size(size: int, transfer: TransferConfig) -> int:
+def part_size(size: int, transfer: TransferConfig, rules: PartRules = S3_RULES) -> int:
     """The size of each part but the last, in bytes, for an object of this size.
 
     Chosen so that the last round over the connections is as full as the others, at most 32 MiB. Larger (a given size
-    as well) where 10,000 parts would not hold the object. ValueError for what S3 does not hold: 10,000 parts of 5 GiB.
+    as well) where 10,000 parts, or as many as the store takes, would not hold the object. ValueError for what no store
+    holds: that many parts of 5 GiB.
     """
-    least = -(-size // PART_NUMBER_MAX)
+    least = -(-size // rules.most)
     if least > PART_MAX:
-        raise ValueError(f"body has {size} bytes; S3 holds at most {PART_NUMBER_MAX} parts of {PART_MAX} bytes")
+        raise ValueError(f"body has {size} bytes; the store holds at most {rules.most} parts of {PART_MAX} bytes")
     if transfer.part_size is not None:
         if transfer.part_size > PART_MAX:
             raise ValueError(f"transfer.part_size must be at most {PART_MAX}, not {transfer.part_size}")
@@ -55,17 +58,21 @@ def parts_of(size: int, each: int) -> Iterator[Part]:
         yield Part(number, start, min(each, size - start))
 
 
-def growing_part_size(number: int, transfer: TransferConfig) -> int:
+def growing_part_size(number: int, transfer: TransferConfig, rules: PartRules = S3_RULES) -> int:
     """The size of a part of a stream of unknown length: a given size for 5,000 parts, else 8 MiB for 1,000, then more.
 
     Doubling every 250 parts, up to 5 GiB, so that a stream of 38 TB (16 with a given size of 5 MiB) fits into 10,000
-    parts. The 50 TB that S3 can hold would need 5 GiB from the first part on.
+    parts. The 50 TB that S3 can hold would need 5 GiB from the first part on. A store that takes fewer parts gets them
+    larger sooner; one that wants them equal gets 32 MiB each, which is 335 GB in all, unless a size is given.
     """
     given = transfer.part_size
     if given is not None and given > PART_MAX:
         raise ValueError(f"transfer.part_size must be at most {PART_MAX}, not {given}")
-    equal = _EQUAL_PARTS if given is None else _EQUAL_GIVEN_PARTS
-    doublings = max(0, number - 1 - equal + _DOUBLED_EVERY) // _DOUBLED_EVERY
+    if rules.equal:
+        return given or _PART_TARGET
+    equal = (_EQUAL_PARTS if given is None else _EQUAL_GIVEN_PARTS) * rules.most // S3_RULES.most
+    every = max(1, _DOUBLED_EVERY * rules.most // S3_RULES.most)
+    doublings = max(0, number - 1 - equal + every) // every
     return min(PART_MAX, (given or PART_MIN) << min(doublings, 64))
 
 

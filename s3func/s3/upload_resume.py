@@ -89,7 +89,7 @@ def _resume(put: Put, source: FileSource) -> tuple[PutResult, bool]:
         except NoSuchUpload:
             # Somebody has completed or aborted it meanwhile.
             put.progress.restart(source.size)
-    each = part_size(source.size, put.transfer)
+    each = part_size(source.size, put.transfer, put.part_rules)
     return put_parts(put, source, parts_of(source.size, each), each, keep=True), False
 
 
@@ -129,9 +129,9 @@ def _is_wanted(put: Put, algorithm: str | None) -> bool:
 
 def _layout(put: Put, parts: list[PartEntry], size: int) -> int:
     """The size of the parts of an upload if all that are there fit the file, else 0."""
-    planned = part_size(size, put.transfer)
+    planned = part_size(size, put.transfer, put.part_rules)
     for each in dict.fromkeys([max((part.size for part in parts), default=planned), planned]):
-        if not 0 < each <= PART_MAX or -(-size // each) > 10_000:
+        if not 0 < each <= PART_MAX or -(-size // each) > put.part_rules.most:
             continue
         lengths = {part.number: part.length for part in parts_of(size, each)}
         if all(lengths.get(part.part_number) == part.size for part in parts):

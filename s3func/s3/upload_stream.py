@@ -33,7 +33,7 @@ class S3UploadStream:
         """Nothing is sent before there is a part to send."""
         self._put = put
         self._size = size
-        self._each = None if size is None else part_size(size, put.transfer)
+        self._each = None if size is None else part_size(size, put.transfer, put.part_rules)
         self._buffers = Buffers()
         self._held: list[bytearray] = []
         self._number = 1
@@ -118,7 +118,9 @@ class S3UploadStream:
         self._upload = self._crew = None
 
     def _length_of(self, number: int) -> int:
-        return self._each if self._each is not None else growing_part_size(number, self._put.transfer)
+        if self._each is not None:
+            return self._each
+        return growing_part_size(number, self._put.transfer, self._put.part_rules)
 
     def _is_large(self) -> bool:
         transfer = self._put.transfer

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +28,7 @@ from s3func.errors import (
 )
 from s3func.message import Request, Response
 from s3func.s3 import copying
+from s3func.s3.endpoints import PartRules
 from s3func.transport.transfer import TransferConfig
 from tests.s3.rigs import Recorder, embedded, recorded
 from tests.s3.test_multipart import error, kind_of, kinds
@@ -176,7 +178,8 @@ def test_an_empty_object_is_copied_in_one_request(rig: tuple[S3Session, Recorder
 )
 def test_ten_thousand_parts_are_enough(size: int, given: int | None, expected: int) -> None:
     """The parts grow with the object, so that 10,000 hold it: 50 TB as well."""
-    job: Any = type("Job", (), {"settings": TransferConfig(part_size=given)})
+    store = SimpleNamespace(endpoint=SimpleNamespace(parts=PartRules()))
+    job: Any = SimpleNamespace(settings=TransferConfig(part_size=given), authorizer=store)
     parts = list(copying._parts(job, size))
     assert expected == parts[0].length
     assert len(parts) <= 10_000
