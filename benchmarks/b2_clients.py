@@ -251,7 +251,6 @@ class Entry:
     calls: bool = True
     lists: bool = True
     downloads: bool = True
-    uploads: bool = True
     note: str = ""
 
 
@@ -260,7 +259,7 @@ ROSTER: tuple[Entry, ...] = (
     Entry(
         "s3func (large_file_sha1=False)", S3Func, "parts only", calls=False, downloads=False, note="SHA-1 of every part"
     ),
-    Entry("raw sockets", Sockets, given_connections=True, lists=False, note="nothing"),
+    Entry("raw sockets", Sockets, given_connections=True, given_parts=True, lists=False, note="nothing"),
     Entry("b2sdk", B2Sdk, note="SHA-1 of the whole and of every part; the whole compared after the download"),
     Entry("b2sdk, our connections", B2Sdk, given_connections=True, calls=False),
     Entry(
@@ -272,7 +271,7 @@ ROSTER: tuple[Entry, ...] = (
         downloads=False,
     ),
 )
-US, PEER, RAW = "s3func", "b2sdk", "raw sockets"
+US, PEER = "s3func", "b2sdk"
 
 
 def entry_named(name: str) -> Entry:

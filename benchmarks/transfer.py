@@ -15,12 +15,12 @@ import subprocess
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from benchmarks import machine
 from benchmarks.interpreters import BOOTSTRAP, child_environment
@@ -77,6 +77,17 @@ class TransferFailed(Exception):
     """A client ended without having moved the object, or moved something else."""
 
 
+class Row(Protocol):
+    """What is asked of whoever moves the file; see transfer_clients.Entry."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def given_parts(self) -> bool: ...
+    @property
+    def downloads(self) -> bool: ...
+
+
 class Rig:
     """A folder with the file to send, and what is needed to start a measured process."""
 
@@ -93,7 +104,7 @@ class Rig:
             for _ in range(settings.size_mib):
                 file.write(block)
 
-    def measure(self, entry: Entry, setting: str, direction: str, number: int, sink: PacedSink) -> Sample:
+    def measure(self, entry: Row, setting: str, direction: str, number: int, sink: PacedSink) -> Sample:
         """One transfer, checked afterwards outside of the measured time."""
         settings = self.settings
         order = {
@@ -161,20 +172,16 @@ def check_target(path: Path, size: int) -> None:
 
 
 def measure_all(
-    entries: Sequence[Entry], settings: Settings, choice: Sequence[str], directions: Sequence[str], folder: Path
+    entries: Sequence[Row], rig: Rig, sinks: Mapping[str, PacedSink], directions: Sequence[str], rounds: int
 ) -> tuple[list[Sample], dict[str, str]]:
-    """A B C, A B C, … in every setting and direction: the samples, and who was left out and why."""
+    """A B C, A B C, … in every setting and direction: the samples, and who was left out and why. sinks: by setting."""
     samples: list[Sample] = []
     failures: dict[str, str] = {}
-    rig = Rig(folder, settings)
-    for setting in choice:
-        pace = (LATENCY_SECONDS, BYTES_PER_SECOND) if setting == PACED else (0.0, 0.0)
-        with PacedSink(*pace) as sink:
+    for setting, unopened in sinks.items():
+        with unopened as sink:
             for direction in directions:
-                for number in range(settings.rounds):
-                    print(
-                        f"{setting} {direction}: round {number + 1} of {settings.rounds}", file=sys.stderr, flush=True
-                    )
+                for number in range(rounds):
+                    print(f"{setting} {direction}: round {number + 1} of {rounds}", file=sys.stderr, flush=True)
                     for entry in entries:
                         label = f"{entry.name}, {direction}"
                         if label in failures or (direction == "download" and not entry.downloads):
@@ -213,9 +220,9 @@ def sink_busy(sample: Sample) -> float:
     return 100 * sample.sink_seconds / sample.wall_seconds
 
 
-def share(sample: Sample, connections: int) -> float:
+def share(sample: Sample, connections: int, bytes_per_second: float = BYTES_PER_SECOND) -> float:
     """Of what so many connections could carry without a pause."""
-    return sample.size / sample.wall_seconds / (connections * BYTES_PER_SECOND)
+    return sample.size / sample.wall_seconds / (connections * bytes_per_second)
 
 
 def selected(samples: Iterable[Sample], setting: str, direction: str, client: str = "") -> list[Sample]:
@@ -235,7 +242,13 @@ def _text(found: Spread | None, form: str = ".2f") -> str:
     return "–" if found is None else found.text(form)
 
 
-def transfer_table(samples: Sequence[Sample], setting: str, direction: str, connections: int) -> str:
+def transfer_table(
+    samples: Sequence[Sample],
+    setting: str,
+    direction: str,
+    connections: int,
+    bytes_per_second: float = BYTES_PER_SECOND,
+) -> str:
     """One setting and direction: speed, cost, memory; a ratio above 1 is slower, or dearer, than ours."""
     rows = []
     for name in dict.fromkeys(one.client for one in selected(samples, setting, direction)):
@@ -245,7 +258,7 @@ def transfer_table(samples: Sequence[Sample], setting: str, direction: str, conn
             found = Spread.of(quantity(one) for one in mine)
             return "–" if found is None else format(found.median, form)
 
-        shares = _text(Spread.of(share(one, connections) for one in mine))
+        shares = _text(Spread.of(share(one, connections, bytes_per_second) for one in mine))
         rows.append(
             [
                 name,
@@ -262,7 +275,7 @@ def transfer_table(samples: Sequence[Sample], setting: str, direction: str, conn
         )
     head = [
         f"{direction}, {setting}",
-        *([f"share of {connections} x 90 MB/s"] if setting == PACED else []),
+        *([f"share of {connections} x {bytes_per_second / 1e6:.0f} MB/s"] if setting == PACED else []),
         "MB/s",
         "time × ours",
         "CPU s per GiB",
@@ -325,9 +338,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     where = options.folder or (shared if os.access(shared, os.W_OK) else None)
     try:
         with tempfile.TemporaryDirectory(prefix="s3func-transfer-", dir=where) as folder:
-            samples, failures = measure_all(
-                options.clients, settings, options.settings, options.directions, Path(folder)
-            )
+            rig = Rig(Path(folder), settings)
+            paces = {PACED: (LATENCY_SECONDS, BYTES_PER_SECOND), UNPACED: (0.0, 0.0)}
+            sinks = {setting: PacedSink(*paces[setting]) for setting in options.settings}
+            samples, failures = measure_all(options.clients, rig, sinks, options.directions, settings.rounds)
     except KeyboardInterrupt:
         return 130
     peers = ", ".join(f"{name} {number}" for name, number in versions(options.clients).items())
