@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.s3.auth import SigV4Authorizer, Skew
 from s3func.s3.endpoints import check_bucket
-from s3func.s3.options import Options, one_secret
+from s3func.s3.options import IN_PROCESS_URL, Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
 from s3func.transport.client import Client
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3func.message import Transport
+    from s3func.s3.config import Settings
     from s3func.s3.credentials import Credentials
     from s3func.transport.retry import RetryPolicy
     from s3func.transport.timeouts import Timeouts
+
+
+_STANDARD_ATTEMPTS = 3
 
 
 class S3Base(Session):
@@ -50,7 +54,7 @@ class S3Base(Session):
         retries: RetryPolicy | int | None = None,
         max_connections: int = 10,
         checksum: str = "auto",
-        verify_downloads: bool = True,
+        verify_downloads: bool | None = None,
         transfer: TransferConfig | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
@@ -68,7 +72,8 @@ class S3Base(Session):
         or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
         checksum: of every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns once),
         "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off". verify_downloads: compare whole objects with the
-        checksum that the store keeps. transfer: how large objects move, see TransferConfig. transport: moves the requests
+        checksum that the store keeps (None: unless AWS_RESPONSE_CHECKSUM_VALIDATION is when_required).
+        transfer: how large objects move, see TransferConfig. transport: moves the requests
         in place of the network. The last five are the names of the seed's release; retry_mode has no effect.
         """
         _check_choices(checksum, retry_mode)
@@ -80,24 +85,24 @@ class S3Base(Session):
             profile=profile,
             credentials=credentials,
             anonymous=anonymous,
-            in_process=transport is not None,
+            endpoint_url=IN_PROCESS_URL if endpoint_url is None and transport is not None else endpoint_url,
+            region=region,
         )
-        self._credentials = options.credentials_source()
-        self._endpoint = options.endpoint(endpoint_url, region, addressing_style)
+        settings = options.settings
+        self._clock = clock or SYSTEM_CLOCK
+        self._credentials = options.credentials_source(self._clock)
+        self._endpoint = options.endpoint(addressing_style)
         limits = checked_timeouts(timeouts, connect_timeout, read_timeout)
-        policy = checked_policy(retries, max_attempts)
-        kept = checked_count("max_connections", max_connections)
-        if max_pool_connections is not None:
-            kept = checked_count("max_pool_connections", max_pool_connections)
+        policy = checked_policy(retries, _attempts(settings, retries, max_attempts, retry_mode))
+        kept = _kept(max_connections, max_pool_connections, transfer)
         self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
         self._direct_below = self._transfer.direct_below
-        self._clock = clock or SYSTEM_CLOCK
-        moving = _checked_transport(transport, limits, kept if transfer is None else max(kept, transfer.concurrency))
+        moving = _checked_transport(transport, limits, kept, settings.ca_bundle)
         self._client = Client(moving, policy, total_seconds=limits.total, clock=self._clock)
         self._skew = Skew()
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
+        checksum, self._verify = _integrity(settings, checksum, verify_downloads)
         self._checksum_choice = ChecksumChoice(checksum, self._endpoint.url)
-        self._verify = verify_downloads
         self._stream = stream
         self.bucket = None if bucket is None else check_bucket(bucket)
 
@@ -145,14 +150,44 @@ class S3Base(Session):
         )
 
 
-def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int) -> Transport:
+def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int, ca_bundle: str | None) -> Transport:
     if transport is None:
+        from s3func.transport.network import network_of
         from s3func.transport.pool import Pool
 
-        return Pool(limits, max_connections=kept)
+        return Pool(limits, max_connections=kept, network=network_of(os.environ, ca_bundle))
     if not callable(transport):
         raise TypeError(f"transport must be callable, not {type(transport).__name__}")
     return transport
+
+
+def _kept(max_connections: int, max_pool_connections: int | None, transfer: TransferConfig | None) -> int:
+    """How many idle connections are kept: as many as a transfer uses at least."""
+    kept = checked_count("max_connections", max_connections)
+    if max_pool_connections is not None:
+        kept = checked_count("max_pool_connections", max_pool_connections)
+    return kept if transfer is None else max(kept, checked_transfer(transfer).concurrency)
+
+
+def _attempts(
+    settings: Settings, retries: RetryPolicy | int | None, max_attempts: int | None, retry_mode: str | None
+) -> int | None:
+    """How often a call is tried where `retries` does not say; None where environment and profile do not say either."""
+    if retries is not None or max_attempts is not None:
+        return max_attempts
+    if settings.max_attempts is None and retry_mode is None and settings.retry_mode in {"standard", "adaptive"}:
+        # What these modes mean to other SDKs; ours is one policy with all that they have.
+        return _STANDARD_ATTEMPTS
+    return settings.max_attempts
+
+
+def _integrity(settings: Settings, checksum: str, verify_downloads: bool | None) -> tuple[str, bool]:
+    """The checksum of uploads and whether downloads are verified; environment and profile speak where nobody else did."""
+    if checksum == "auto" and settings.request_checksum_calculation == "when_required":
+        checksum = "off"
+    if verify_downloads is None:
+        verify_downloads = settings.response_checksum_validation != "when_required"
+    return checksum, verify_downloads
 
 
 def _check_choices(checksum: str, retry_mode: str | None) -> None:

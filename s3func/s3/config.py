@@ -1,11 +1,18 @@
 """What a session can be told by environment and profile: the settings as one value, and the table of where each is read.
 
+A variable goes before the profile, and an empty one counts as unset. Values are checked here, so that a mistake is
+named by the variable or the profile that it stands in.
 https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from s3func.s3.credentials.files import Profile, ProfileFiles
 
 
 class Settings(NamedTuple):
@@ -93,3 +100,98 @@ VARIABLES = (
         _WHEN,
     ),
 )
+
+
+class Found(NamedTuple):
+    """A value, and where it stood; both are None for a setting that nothing was said about."""
+
+    value: Any = None
+    source: str | None = None
+
+
+def read_settings(environment: Mapping[str, str], profile: Profile | None, files: ProfileFiles | None) -> Settings:
+    """All settings; ValueError names the variable or the profile with a value that cannot be."""
+    section = _section(profile)
+    found: dict[str, Any] = {"endpoint_url": configured_endpoint("s3", environment, profile, files).value}
+    for variable in VARIABLES:
+        value = look_up(variable, environment, profile, section).value
+        if value is not None:
+            found[variable.name] = value
+    return Settings(**found)
+
+
+def look_up(
+    variable: Variable,
+    environment: Mapping[str, str],
+    profile: Profile | None,
+    section: Mapping[str, str] | None = None,
+) -> Found:
+    """One setting; `section` is the profile's section s3."""
+    for name in variable.environment:
+        text = environment.get(name)
+        if text:
+            return Found(_checked(variable.kind, text, name), name)
+    if profile is None:
+        return Found()
+    for key, settings, place in (
+        (variable.profile, profile.settings, ""),
+        (variable.section, _section(profile) if section is None else section, "s3."),
+    ):
+        text = settings.get(key) if key else None
+        if text:
+            source = f"{place}{key} of profile {profile.name!r}"
+            return Found(_checked(variable.kind, text, source), source)
+    return Found()
+
+
+def configured_endpoint(
+    service: str, environment: Mapping[str, str], profile: Profile | None, files: ProfileFiles | None
+) -> Found:
+    """The endpoint_url of a service ("s3", "sts", "sso", "sso_oidc"): its own before the one of all services.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    ignored = environment.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")
+    if not ignored and profile is not None:
+        ignored = profile.settings.get("ignore_configured_endpoint_urls")
+    if ignored and ignored.lower() == "true":
+        return Found()
+    for name in (f"AWS_ENDPOINT_URL_{service.upper()}", "AWS_ENDPOINT_URL"):
+        if url := environment.get(name):
+            return Found(url, name)
+    if profile is None:
+        return Found()
+    name = profile.settings.get("services", "")
+    if name and files is not None:
+        from s3func.s3.credentials.files import nested
+
+        own = nested(files.services.get(name, {}).get(service, ""))
+        if url := own.get("endpoint_url"):
+            return Found(url, f"services {name!r} of profile {profile.name!r}")
+    if url := profile.settings.get("endpoint_url"):
+        return Found(url, f"endpoint_url of profile {profile.name!r}")
+    return Found()
+
+
+def _section(profile: Profile | None) -> Mapping[str, str]:
+    value = "" if profile is None else profile.settings.get("s3", "")
+    if not value:
+        return {}
+    from s3func.s3.credentials.files import nested
+
+    return nested(value)
+
+
+def _checked(kind: str, text: str, source: str) -> Any:
+    if kind == "text":
+        return text
+    said = text.strip().lower()
+    if kind == "flag":
+        return said == "true"
+    if kind == "count":
+        if not (said.isascii() and said.isdigit() and len(said) < 10 and int(said) > 0):
+            raise ValueError(f"{source} must be a whole number of at least 1, not {text[:40]!r}")
+        return int(said)
+    if said not in kind.split(" "):
+        raise ValueError(f"{source} must be one of {kind.replace(' ', ', ')}, not {text[:40]!r}")
+    return said

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from s3func.s3.config import Endpoint, Settings
+from s3func.errors import CredentialsError
+from s3func.s3.config import read_settings
 from s3func.s3.credentials import Credentials, from_arguments, from_environment
-from s3func.s3.environment import read_settings
+from s3func.s3.endpoints import PLAIN, Endpoint, EndpointOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from s3func.clock import Clock
     from s3func.s3.auth import CredentialsSource
+    from s3func.s3.config import Settings
     from s3func.s3.credentials.files import Profile, ProfileFiles
 
 DEFAULT_REGION = "us-east-1"
@@ -90,8 +92,9 @@ class Options:
                 raise TypeError("credentials must be Credentials or a callable that returns them")
             fixed = self._credentials
             return lambda: fixed
-        # An empty argument counts as not given.
-        found = from_arguments(*self._keys) if any(self._keys) else None
+        found = from_arguments(*self._keys)
+        if found is None and any(key is not None for key in self._keys):
+            raise CredentialsError("no credentials: access_key_id and secret_access_key are given, and both are empty")
         if found is None and self.profile_name is None and not self.environment.get("AWS_CREDENTIAL_EXPIRATION"):
             found = from_environment(self.environment)
         if found is not None:
@@ -100,7 +103,9 @@ class Options:
 
         profile, files = self.files()
         return source(
-            Surroundings(self.environment, profile, files, self.profile_name is not None, self.settings, self._region, clock)
+            Surroundings(
+                self.environment, profile, files, self.profile_name is not None, self.settings, self._region, clock
+            )
         )
 
     def endpoint(self, addressing_style: str) -> Endpoint:
@@ -109,7 +114,21 @@ class Options:
         style = settings.addressing_style if addressing_style == "auto" else addressing_style
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         region = self._region if self._region is not None else settings.region
-        return Endpoint(url, DEFAULT_REGION if region is None else region, style)
+        options = PLAIN if url is IN_PROCESS_URL else _endpoint_options(settings)
+        return Endpoint(url, DEFAULT_REGION if region is None else region, style, options)
+
+
+def _endpoint_options(settings: Settings) -> EndpointOptions:
+    """Which of AWS's endpoints environment and profile ask for."""
+    options = EndpointOptions(
+        use_dualstack=settings.use_dualstack_endpoint,
+        use_fips=settings.use_fips_endpoint,
+        use_accelerate=settings.use_accelerate_endpoint,
+        use_arn_region=settings.use_arn_region is not False,
+        disable_multiregion_access_points=settings.disable_multiregion_access_points,
+        disable_s3_express_session_auth=settings.disable_express_session_auth,
+    )
+    return PLAIN if options == PLAIN else options
 
 
 def _checked(provider: Callable[[], Credentials]) -> Callable[[], Credentials]:

@@ -16,13 +16,16 @@ from typing import TYPE_CHECKING, cast
 from weakref import WeakSet, finalize
 
 from s3func.errors import ConnectError, DeadlineExceeded, TimedOut, TransportError
+from s3func.message import Request
 from s3func.transport.connection import Connection
+from s3func.transport.network import DIRECT, Network, Proxy
 from s3func.transport.timeouts import Timeouts
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Callable
 
-    from s3func.message import Request, Response
+    from s3func.message import Response
 
 # A forked child shares its parent's sockets: it must forget them, or two processes talk over one connection.
 _pools: WeakSet[Pool] = WeakSet()
@@ -81,13 +84,45 @@ def _close_shelves(shelves: dict[str, _Shelf]) -> None:
         shelf.clear()
 
 
+class _Forwarded(Connection):
+    """A connection to a proxy that forwards plain http: it is told the whole address of each request."""
+
+    __slots__ = ("_authorization",)
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        read_timeout: float | None,
+        release: Callable[[Connection], None],
+        authorization: str,
+    ) -> None:
+        super().__init__(sock, read_timeout, release)
+        self._authorization = authorization
+
+    def _send(self, request: Request) -> None:
+        headers = request.headers
+        if self._authorization:
+            headers = {**headers, "proxy-authorization": self._authorization}
+        address = f"{request.origin}{request.path}"
+        super()._send(
+            Request(request.method, request.origin, address, request.query, headers, request.body, request.deadline)
+        )
+
+
 class Pool:
     """A Transport that keeps connections alive, per origin; safe for threads and for fork."""
 
-    def __init__(self, timeouts: Timeouts = Timeouts(), *, max_connections: int = 10) -> None:  # noqa: B008 -- immutable
-        """max_connections: idle connections kept per origin; more than that may be open at a time."""
+    def __init__(
+        self,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 -- immutable
+        *,
+        max_connections: int = 10,
+        network: Network = DIRECT,
+    ) -> None:
+        """max_connections: idle connections kept per origin; more than that may be open at a time. network: the way out."""
         self.timeouts = timeouts
         self.max_connections = max_connections
+        self.network = network
         self._shelves: dict[str, _Shelf] = {}
         self._tls: ssl.SSLContext | None = None
         _pools.add(self)
@@ -134,38 +169,60 @@ class Pool:
             left = max(request.deadline - monotonic(), 0.001)
             timeout = left if timeout is None or left < timeout else timeout
         scheme, host, port = split_origin(origin)
+        proxy = self.network.proxy_for(scheme, host, port)
+        through = "" if proxy is None else f" through the proxy {proxy}"
         try:
-            sock = self._connect_tls(host, port, timeout) if scheme == "https" else _connect_plain(host, port, timeout)
+            if proxy is not None and scheme == "https":
+                sock = self._connect_tls(host, port, timeout, proxy)
+            else:
+                if proxy is not None:
+                    scheme, host, port = proxy.scheme, proxy.host, proxy.port
+                connect = self._connect_tls if scheme == "https" else _connect_plain
+                sock = connect(host, port, timeout)
             try:
+                if proxy is not None and origin.startswith("http:"):
+                    return _Forwarded(sock, self.timeouts.read, shelf.put_back, proxy.authorization)
                 return Connection(sock, self.timeouts.read, shelf.put_back)
             except BaseException:
                 sock.close()
                 raise
         except TimeoutError as error:
-            raise TimedOut(f"no connection to {origin} within {timeout:g} seconds") from error
+            raise TimedOut(f"no connection to {origin}{through} within {timeout:g} seconds") from error
         except OSError as error:
-            raise ConnectError(f"no connection to {origin}: {error.strerror or error}") from error
+            raise ConnectError(f"no connection to {origin}{through}: {error.strerror or error}") from error
         except UnicodeError as error:
-            raise ConnectError(f"no connection to {origin}: not a host name") from error
+            raise ConnectError(f"no connection to {origin}{through}: not a host name") from error
 
-    def _connect_tls(self, host: str, port: int, timeout: float | None) -> socket.socket:
-        from urllib3.connection import HTTPSConnection
+    def _connect_tls(self, host: str, port: int, timeout: float | None, proxy: Proxy | None = None) -> socket.socket:
+        from urllib3.connection import HTTPSConnection, ProxyConfig
         from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError
         from urllib3.util.ssl_ import create_urllib3_context
+        from urllib3.util.url import Url
 
         if self._tls is None:
             # Reading the machine's certificates costs 20 ms, so it is done once per pool.
             context = create_urllib3_context()
-            context.load_default_certs()
+            bundle = self.network.ca_bundle
+            if bundle is None:
+                context.load_default_certs()
+            elif os.path.isdir(bundle):
+                context.load_verify_locations(capath=bundle)
+            else:
+                context.load_verify_locations(cafile=bundle)
             self._tls = context
         connection = HTTPSConnection(
-            host,
-            port,
+            host if proxy is None else proxy.host,
+            port if proxy is None else proxy.port,
             timeout=timeout,
             ssl_context=self._tls,
             cert_reqs="CERT_REQUIRED",
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+            proxy=None if proxy is None else Url(proxy.scheme, None, proxy.host, proxy.port),
+            proxy_config=None if proxy is None else ProxyConfig(self._tls, False, None, None),
         )
+        if proxy is not None:
+            headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+            connection.set_tunnel(host, port, headers, proxy.scheme)
         try:
             connection.connect()
         except NewConnectionError as error:

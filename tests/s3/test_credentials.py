@@ -12,7 +12,7 @@ import pytest
 
 from s3func import Credentials, S3Session
 from s3func.errors import CredentialsError
-from s3func.s3.credentials import load_profile
+from s3func.s3.credentials.files import load_profile
 from tests.s3.rigs import (
     ACCESS_KEY_ID,
     NOW,
@@ -315,7 +315,7 @@ def test_a_file_that_may_not_be_read(profiles: Profiles, tmp_path: Path, monkeyp
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("s3func.s3.credentials.open", refuse, raising=False)
+        patch.setattr("s3func.s3.credentials.files.open", refuse, raising=False)
         with pytest.raises(CredentialsError, match="cannot be read: PermissionError"):
             S3Session(bucket="bucket")
     (tmp_path / ".aws/credentials").unlink()
@@ -357,7 +357,7 @@ def test_files_are_read_as_by_other_sdks(
         "AWS_CONFIG_FILE": f"{tmp_path}/configFile",
         "AWS_SHARED_CREDENTIALS_FILE": f"{tmp_path}/credentialsFile",
     }
-    profile = load_profile(name, environment)
+    profile, _ = load_profile(name, environment)
     assert profile is not None
     assert settings == profile.settings
 

@@ -16,7 +16,7 @@ from s3func import Credentials, S3Session
 from s3func.errors import InvalidCredentials, S3FuncError, ServiceError, TransportError
 from s3func.message import Request, Response
 from s3func.s3.auth import SigV4Authorizer
-from s3func.s3.credentials import Profile
+from s3func.s3.credentials.files import Profile
 from s3func.wire.sigv4 import signature, signing_key
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, TOKEN, FrozenClock, Recorder, recorded
 
