@@ -29,7 +29,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
-from s3func.errors import ObjectExists, PreconditionFailed, S3FuncError, ServiceError
+from s3func.errors import NotSupported, ObjectExists, PreconditionFailed, S3FuncError, ServiceError
 
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
@@ -285,6 +285,8 @@ def open_writer(
         if options.get("if_none_match") not in (None, "*"):
             raise ValueError(f"if_none_match does not go with mode {mode!r}, which means '*'")
         options["if_none_match"] = "*"
+        if not session.capabilities.conditional_writes:
+            raise NotSupported(f"{type(session).__name__} cannot create an object only if there is none: mode {mode!r}")
         _check_absent(session, key, options.get("bucket"))
     writer = ObjectWriter(session._upload_stream(key, **options), key, mode[0] + "b")  # noqa: SLF001 -- the contract
     return writer if text is None else TextWriter(writer, mode, **text)

@@ -122,6 +122,7 @@ class ObjectVerbs(PutEngine):
         if range_start is not None or range_end is not None:
             wanted = byte_range(range_start, range_end)
         fields = customer_headers(customer_key)
+        verifies = _asks_to_verify(headers) or self._verify
         reading = operations.Reading(
             self._name(bucket),
             check_key(key),
@@ -131,7 +132,7 @@ class ObjectVerbs(PutEngine):
             if_none_match,
             if_modified_since,
             if_unmodified_since,
-            self._verify or _asks_to_verify(headers),
+            verifies,
         )
         about = reading.bucket, key
         missing = NoSuchKey if version_id is None else NoSuchVersion

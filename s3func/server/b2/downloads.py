@@ -17,6 +17,7 @@ from s3func.server.b2.files import (
     encryption_headers,
     encryption_of,
     file_id,
+    user_info,
 )
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import BucketInfo, StoredObject
@@ -149,7 +150,7 @@ def _described(
         "x-bz-upload-timestamp": str(round(stored.last_modified * 1000)),
     }
     headers |= {name: stored.headers[name] for name in CONTENT_HEADERS.values() if name in stored.headers}
-    headers |= {f"x-bz-info-{name}": quote(value, safe=_SAFE) for name, value in stored.metadata.items()}
+    headers |= {f"x-bz-info-{name}": quote(value, safe=_SAFE) for name, value in user_info(stored).items()}
     headers |= {**_protection(stored, call.request.headers), **overrides}
     extent = requested_extent(call.request.headers, stored)
     whole = extent is None

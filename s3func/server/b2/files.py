@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from s3func.results import decode_metadata
 from s3func.server.b2.keyring import Key
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import BucketInfo, ObjectAttributes, Part, StoredObject
@@ -75,11 +76,16 @@ def content_sha1(stored: StoredObject) -> str:
 
 def file_info(attributes: ObjectAttributes) -> dict[str, str]:
     """fileInfo."""
-    info = dict(attributes.metadata)
+    info = user_info(attributes)
     for name, header in CONTENT_HEADERS.items():
         if header in attributes.headers:
             info[name] = attributes.headers[header]
     return info
+
+
+def user_info(attributes: ObjectAttributes) -> dict[str, str]:
+    """The user metadata as text: in S3's headers, what is not ASCII stands in encoded words (RFC 2047)."""
+    return {name: decode_metadata(value) for name, value in attributes.metadata.items()}
 
 
 def described(bucket: BucketInfo, stored: StoredObject, key: Key | None, action: str = "upload") -> StoredFile:
