@@ -28,7 +28,7 @@ from s3func.s3.headers import (
     time_value,
 )
 from s3func.s3.payload import DefaultChecksum
-from s3func.wire.encoding import encode_path, encode_query
+from s3func.wire.encoding import decode_component, encode_path, encode_query
 from s3func.wire.ranges import answers, parse_content_range, parse_range
 from s3func.wire.sigv4 import EMPTY_SHA256
 
@@ -354,11 +354,19 @@ def list_objects(
     return on_bucket("GET", place, encode_query(pairs))
 
 
-def parse_list_objects(_request: Request, response: Response) -> ListPage:
-    """The page; anything that is not a whole page raises."""
+def parse_list_objects(request: Request, response: Response) -> ListPage:
+    """The page; anything that is not a whole page of what was asked for raises."""
     from s3func.wire.s3xml import parse_list_objects as parse
 
-    return parse(document(response), list_type=2)
+    return parse(document(response), list_type=2, prefix=prefix_of(request.query))
+
+
+def prefix_of(query: str) -> str:
+    """The prefix that a canonical query asks for."""
+    for pair in query.split("&"):
+        if pair.startswith("prefix="):
+            return decode_component(pair[7:])
+    return ""
 
 
 def list_object_versions(

@@ -63,15 +63,18 @@ _BOOLEANS = {"true": True, "false": False}
 _REPEATABLE = "ChecksumAlgorithm"
 
 
-def parse_list_objects(body: bytes, *, list_type: int | None = None) -> ListPage:
+def parse_list_objects(body: bytes, *, list_type: int | None = None, prefix: str | None = None) -> ListPage:
     """A page of ListObjectsV2 or of ListObjects (version 1).
 
-    list_type: 2 or 1, whichever was asked for, so that only its own token counts; None: as the document shows.
+    list_type: 2 or 1, whichever was asked for, so that only its own token counts; None: as the document shows. prefix:
+    what was asked for; a page without rows is believed only if it does not say that it is of another prefix.
     next_token: NextContinuationToken or NextMarker; in version 1 without NextMarker, the last key or common prefix.
     Raises the ServiceError of an `<Error>` document, and ProtocolError for anything that is not one whole page.
     """
     root, entries, prefixes = _open_page(body, _OBJECTS)
     _check_key_count(root, len(entries), len(prefixes))
+    if prefix is not None and not entries and not prefixes:
+        _check_prefix(root, prefix)
     truncated = _is_truncated(root)
     token = _next_token(root, entries, prefixes, list_type) if truncated else None
     return ListPage(entries, prefixes, truncated, token)
@@ -334,6 +337,14 @@ def _check_key_count(root: Element, rows: int, prefixes: int) -> None:
     # AWS and Ceph count the common prefixes, and no rule says so.
     if text is not None and text not in {str(rows), str(rows + prefixes)}:
         raise ProtocolError(f"the page has {rows} keys and {prefixes} common prefixes, but KeyCount {text[:40]!r}")
+
+
+def _check_prefix(root: Element, prefix: str) -> None:
+    """Rows show by their keys what they belong to; that there are none has to be said of the right prefix."""
+    echo = root.value("Prefix")
+    # Not every store that encodes the keys encodes this as well.
+    if echo is not None and echo != prefix and _coder(root)(echo) != prefix:
+        raise ProtocolError(f"the page is of the prefix {echo[:200]!r}, and {prefix[:200]!r} was asked for")
 
 
 def _next_token(root: Element, entries: list[ObjectEntry], prefixes: list[str], list_type: int | None) -> str:
