@@ -79,6 +79,15 @@ class Store(NamedTuple):
 
 
 STORES = (
+    # Before the row below, whose oldest hosts look alike.
+    Store(
+        "aws-accelerate",
+        "Amazon S3 Transfer Acceleration, given as a URL",
+        ("s3-accelerate.amazonaws.com", "s3-accelerate.dualstack.amazonaws.com"),
+        ("https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html",),
+        addressing="virtual",
+        notes="use_accelerate=True without an endpoint_url is the same.",
+    ),
     Store(
         "aws",
         "Amazon S3",
@@ -97,14 +106,6 @@ STORES = (
             "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html",
         ),
         notes="Without endpoint_url buckets are part of the host name; with one they are in the path, as in boto3.",
-    ),
-    Store(
-        "aws-accelerate",
-        "Amazon S3 Transfer Acceleration, given as a URL",
-        ("s3-accelerate.amazonaws.com", "s3-accelerate.dualstack.amazonaws.com"),
-        ("https://docs.aws.amazon.com/AmazonS3/latest/userguide/transfer-acceleration.html",),
-        addressing="virtual",
-        notes="use_accelerate=True without an endpoint_url is the same.",
     ),
     Store(
         "alibaba",
