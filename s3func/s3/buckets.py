@@ -16,13 +16,28 @@ if TYPE_CHECKING:
 class BucketVerbs(S3Base):
     """Buckets of an account."""
 
-    def create_bucket(self, bucket: str | None = None, *, acl: str | None = None) -> None:
+    def create_bucket(
+        self,
+        bucket: str | None = None,
+        *,
+        acl: str | None = None,
+        object_lock: bool = False,
+        object_ownership: str | None = None,
+    ) -> None:
         """Make a bucket in the session's region. BucketAlreadyExists when the name is taken, also by ourselves.
 
+        object_lock: keep versions, and let them be locked. object_ownership: "BucketOwnerEnforced" (AWS's default, where
+        access lists have no effect), "BucketOwnerPreferred" or "ObjectWriter".
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
         authorizer = self._at(bucket)
-        request = operations.create_bucket(authorizer.place, acl=acl, is_aws=self._endpoint.is_aws)
+        request = operations.create_bucket(
+            authorizer.place,
+            acl=acl,
+            object_lock=object_lock,
+            object_ownership=object_ownership,
+            is_aws=self._endpoint.is_aws,
+        )
         self._client.send(request, authorizer, operations.no_content)
 
     def delete_bucket(self, bucket: str | None = None) -> None:

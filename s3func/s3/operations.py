@@ -408,11 +408,18 @@ def _listing_pairs(prefix: str | None, delimiter: str | None, max_keys: int | No
 # --- Buckets: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 
 
-def create_bucket(place: Place, *, acl: str | None, is_aws: bool) -> Request:
+def create_bucket(
+    place: Place, *, acl: str | None, object_lock: bool, object_ownership: str | None, is_aws: bool
+) -> Request:
     """AWS wants the region said in the document unless it is us-east-1; other stores refuse one they do not know."""
     from s3func.wire.s3xml import render_create_bucket
 
-    request = on_bucket("PUT", place, headers=None if acl is None else {"x-amz-acl": header_value("acl", acl)})
+    headers = {} if acl is None else {"x-amz-acl": header_value("acl", acl)}
+    if object_lock:
+        headers["x-amz-bucket-object-lock-enabled"] = "true"
+    if object_ownership is not None:
+        headers["x-amz-object-ownership"] = header_value("object_ownership", object_ownership)
+    request = on_bucket("PUT", place, headers=headers)
     if is_aws and place.region != "us-east-1":
         return with_document(request, render_create_bucket(place.region))
     return request

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from s3func.s3 import operations
+from s3func.s3.bucket_settings import BucketSettingVerbs
 from s3func.s3.buckets import BucketVerbs
 from s3func.s3.listings import ListingVerbs
 from s3func.s3.multipart import MultipartVerbs
+from s3func.s3.object_settings import ObjectSettingVerbs
 from s3func.s3.objects import ObjectVerbs
 from s3func.s3.payload import describe
 from s3func.transport.body import BodySource, body_of
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from s3func.message import Response
 
 
-class S3Session(ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs):
+class S3Session(ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs, ObjectSettingVerbs, BucketSettingVerbs):
     """A handle on one S3 store, usually bound to one bucket. Safe for threads and for fork; use one per process.
 
     Credentials come from the arguments, else from the environment (AWS_ACCESS_KEY_ID …), else from a profile of

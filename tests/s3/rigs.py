@@ -84,7 +84,7 @@ def success(request: Request) -> Response:
     if request.query == "delete=":
         objects = s3xml.parse_delete_objects(body_bytes(request.body)).objects
         return Response(200, headers, s3xml.render_delete_result([s3xml.DeletedObject(*row) for row in objects]))
-    if (document := multipart_document(request)) is not None:
+    if (document := multipart_document(request) or setting_document(request)) is not None:
         return Response(200, headers, document)
     if "list-type=2" in request.query:
         return Response(
@@ -109,6 +109,46 @@ def multipart_document(request: Request) -> bytes | None:
     if method == "GET" and "uploads=" in query:
         return b"<ListMultipartUploadsResult><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"
     return None
+
+
+def setting_document(request: Request) -> bytes | None:
+    """The shortest document of each setting that can be asked for."""
+    names = {pair.partition("=")[0] for pair in request.query.split("&")}
+    name = next(iter(names & _SETTINGS.keys()), "")
+    content = _SETTINGS.get(name)
+    if request.method != "GET" or content is None:
+        return None
+    if name == "inventory" and "id" not in names:
+        content = "ListInventoryConfigurationsResult"
+    root = content.partition(">")[0]
+    return content.encode() if root == "{}" else f"<{content if '>' in content else root + '>'}</{root}>".encode()
+
+
+# The root element of each, and what it cannot do without.
+_SETTINGS = {
+    "accelerate": "AccelerateConfiguration",
+    "acl": "AccessControlPolicy><Owner><ID>me</ID></Owner><AccessControlList></AccessControlList>",
+    "attributes": "GetObjectAttributesResponse",
+    "cors": "CORSConfiguration",
+    "encryption": "ServerSideEncryptionConfiguration",
+    "inventory": "InventoryConfiguration",
+    "legal-hold": "LegalHold><Status>ON</Status>",
+    "lifecycle": "LifecycleConfiguration",
+    "location": "LocationConstraint",
+    "logging": "BucketLoggingStatus",
+    "notification": "NotificationConfiguration",
+    "object-lock": "ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>",
+    "ownershipControls": "OwnershipControls",
+    "policy": "{}",
+    "policyStatus": "PolicyStatus><IsPublic>true</IsPublic>",
+    "publicAccessBlock": "PublicAccessBlockConfiguration",
+    "replication": "ReplicationConfiguration",
+    "requestPayment": "RequestPaymentConfiguration",
+    "retention": "Retention",
+    "tagging": "Tagging><TagSet></TagSet>",
+    "versioning": "VersioningConfiguration",
+    "website": "WebsiteConfiguration",
+}
 
 
 class Recorder:

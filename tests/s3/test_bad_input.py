@@ -17,6 +17,7 @@ from s3func import RetryPolicy, S3Session, Timeouts
 from s3func.transport.transfer import TransferConfig
 from s3func.wire.s3xml_multipart import CompletedPart
 from s3func.wire.sigv4 import EXPIRES_MAX_SECONDS
+from tests.s3 import bad_settings
 from tests.s3.keys import NO_KEYS
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, Recorder, recorded
 
@@ -51,7 +52,6 @@ NO_BUCKETS = [
     "é",
     "\ud800",
     "b" * 256,
-    "arn:aws:s3:us-east-1:123456789012:accesspoint/x",
 ]
 NO_QUERY_TEXTS = [5, b"text", ["text"], True, "\ud800", "a\udfffb"]
 NO_VERSIONS = [*NO_QUERY_TEXTS, ""]
@@ -438,7 +438,12 @@ VERBS: dict[str, Verb] = {
             "bucket": NO_BUCKETS,
         },
     ),
-    "create_bucket": Verb({}, {"bucket": NO_BUCKETS, "acl": NO_HEADER_VALUES}),
+    "create_bucket": Verb(
+        {},
+        {"bucket": NO_BUCKETS, "acl": NO_HEADER_VALUES, "object_ownership": NO_HEADER_VALUES},
+        # Anything is true or false.
+        frozenset({"object_lock"}),
+    ),
     "delete_bucket": Verb({}, {"bucket": NO_BUCKETS}),
     "head_bucket": Verb({}, {"bucket": NO_BUCKETS}),
     "list_buckets": Verb({}, {}),
@@ -455,6 +460,7 @@ VERBS: dict[str, Verb] = {
     ),
     "close": Verb({}, {}),
 }
+VERBS |= {name: Verb(*row) for name, row in bad_settings.rows(KEYS, NO_VERSIONS, NO_BUCKETS, NO_SECONDS).items()}
 NEW_SESSION = Verb(
     {"access_key_id": ACCESS_KEY_ID, "access_key": SECRET},
     {
@@ -596,7 +602,7 @@ def test_good_arguments_are_sent(name: str) -> None:
     result = getattr(recorded(recorder), name)(**VERBS[name].good)
     if name.startswith("list_") and name != "list_buckets":
         list(result)
-    assert (name not in {"close", "limited", "lock", "presigned_url"}) == bool(recorder.sent)
+    assert (name not in {"close", "limited", "lock", "presigned_post", "presigned_url"}) == bool(recorder.sent)
 
 
 @pytest.mark.parametrize(("argument", "value"), list(cases(NEW_SESSION)))
