@@ -13,6 +13,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import pytest
+
 from s3func import B2Session, RetryPolicy, S3Session
 from s3func.message import Request, Response, Transport
 from s3func.server import Backend, Journal, Listener, LocalBackend, MemoryBackend, S3App, SessionBackend
@@ -164,6 +166,10 @@ def live(name: str) -> Iterator[Service]:
             if rows:
                 verbs.delete_objects(rows)
             verbs.delete_bucket()
+
+
+# What a session decides before anything is sent does not depend on the store.
+of_each_kind = pytest.mark.parametrize("service", ["s3", "b2"], indirect=True)
 
 
 def names() -> list[str]:

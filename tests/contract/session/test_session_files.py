@@ -223,7 +223,7 @@ def test_open_for_creating(service: Service) -> None:
     assert sent == len(service.wire.sent)
 
 
-@pytest.mark.parametrize("settings", [{}, {"fencing": True}, {"fast": True}, {"shared": True}], ids=str)
+@pytest.mark.parametrize("settings", [{}, {"fencing": True}, {"shared": True}], ids=str)
 def test_a_lock(service: Service, settings: dict[str, Any]) -> None:
     """One holds, another one does not, and the bucket is as clean as was promised."""
     session = service.session

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from s3func.errors import InvalidRequest
-from tests.contract.session.services import Service
+from tests.contract.session.services import Service, of_each_kind
 
 shared = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 
@@ -112,12 +112,14 @@ def _assert_refused(service: Service, key: str) -> None:
         assert sent == len(service.wire.sent), number
 
 
+@of_each_kind
 @pytest.mark.parametrize("key", NEVER, ids=["empty", "long", "long in bytes", "surrogate"])
 def test_keys_that_nobody_has(service: Service, key: str) -> None:
     """ValueError from every verb, and nothing is sent."""
     _assert_refused(service, key)
 
 
+@of_each_kind
 @pytest.mark.parametrize("key", [None, b"key", 5, ["key"]], ids=repr)
 def test_keys_that_are_no_text(service: Service, key: Any) -> None:
     """TypeError from every verb, and nothing is sent."""

@@ -16,7 +16,7 @@ from s3func import B2Session, S3Session
 from s3func.errors import NotSupported, S3FuncError
 from s3func.models import Capabilities
 from s3func.session import Session
-from tests.contract.session.services import Service
+from tests.contract.session.services import Service, of_each_kind
 
 Call = Callable[[Any], Any]
 CONDITIONS: list[Call] = [
@@ -203,6 +203,7 @@ BAD: list[tuple[str, Call]] = [
 ]
 
 
+@of_each_kind
 @pytest.mark.parametrize(("argument", "call"), BAD, ids=[f"{number}-{name}" for number, (name, _) in enumerate(BAD)])
 def test_bad_input_is_refused_before_anything_is_sent(service: Service, argument: str, call: Call) -> None:
     """ValueError or TypeError that names the argument, and not one request."""
