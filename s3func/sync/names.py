@@ -148,16 +148,20 @@ class NamePolicy:
         """As to_path, with a Fault in place of the error."""
         if not name.isascii() and not _is_text(name):
             return Fault("not-utf-8", "the name is no text")
+        path = name
         if not self.is_plain:
-            mapped = self._mapped(name, is_conflict=is_conflict)
+            mapped = self._mapped(name)
             if isinstance(mapped, Fault):
                 return mapped
             path = mapped
-        else:
-            path = name
         check = windows_fault if self.is_windows else posix_fault
         for component in path.split("/"):
             if fault := check(component):
+                return fault
+        if self.conflict == "suffix" and (is_conflict or name.endswith(CONFLICT_SUFFIX)):
+            path += CONFLICT_SUFFIX
+            # Only now: with the suffix, also what is no name of a file would look like one.
+            if fault := check(path.rpartition("/")[2]):
                 return fault
         return path
 
@@ -175,7 +179,7 @@ class NamePolicy:
             text = text.removesuffix(CONFLICT_SUFFIX)
         return text
 
-    def _mapped(self, name: str, *, is_conflict: bool) -> str | Fault:
+    def _mapped(self, name: str) -> str | Fault:
         if self.unicode == "nfc" and not unicodedata.is_normalized("NFC", name):
             return Fault("unsafe", "the key is not in the normal form NFC; rename it, or sync names as they are")
         path = name
@@ -184,8 +188,6 @@ class NamePolicy:
             path = _ESCAPED.sub(_unescape, name).encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
             if _RAW.sub(_escape, path) != name:
                 return Fault("unsafe", "the key looks like an escaped name and is none; sync without escapes")
-        if self.conflict == "suffix" and (is_conflict or name.endswith(CONFLICT_SUFFIX)):
-            path += CONFLICT_SUFFIX
         return path
 
 
