@@ -16,6 +16,11 @@ _OF_BUCKETS = {
     "acl": ("GetBucketAcl", "PutBucketAcl", ""),
     "cors": ("GetBucketCors", "PutBucketCors", "DeleteBucketCors"),
     "encryption": ("GetBucketEncryption", "PutBucketEncryption", "DeleteBucketEncryption"),
+    "inventory": (
+        "GetBucketInventoryConfiguration",
+        "PutBucketInventoryConfiguration",
+        "DeleteBucketInventoryConfiguration",
+    ),
     "lifecycle": ("GetBucketLifecycleConfiguration", "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle"),
     "list-type": ("ListObjectsV2", "", ""),
     "location": ("GetBucketLocation", "", ""),
@@ -60,6 +65,7 @@ OPERATIONS: Mapping[Route, str] = {
     ("HEAD", "object", "partNumber"): "HeadObject",
     ("POST", "bucket", ""): "PostObject",
     ("POST", "bucket", "delete"): "DeleteObjects",
+    ("POST", "object", "restore"): "RestoreObject",
     ("POST", "object", "uploadId"): "CompleteMultipartUpload",
     ("POST", "object", "uploads"): "CreateMultipartUpload",
     **{

@@ -30,6 +30,7 @@ from s3func.server.creation import object_documents
 from s3func.server.encryption import check_readable, encryption_headers
 from s3func.server.object_lock import deletion_guard, lock_headers
 from s3func.server.payload import Payload
+from s3func.server.restoring import RESTORED, restore_headers
 
 NULL_VERSION = "null"
 """The version of what was written while its bucket kept no versions."""
@@ -188,6 +189,8 @@ def _describe(
         extent = requested_extent(call.headers, stored)
     headers = object_headers(stored, with_checksums=with_checksums and extent in {None, whole}) | of_part | overrides
     headers |= encryption_headers(call.headers, stored.documents) | lock_headers(stored)
+    if RESTORED in stored.documents:
+        headers |= restore_headers(stored.documents)
     if unmodified:
         return Response(304, {name: headers[name] for name in _KEPT_IN_304 if name in headers}), Extent(0, 0)
     if extent is None:
