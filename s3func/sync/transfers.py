@@ -1,0 +1,497 @@
+"""One step of a plan, carried out: the source's content gets the target's name, compared and described, or nothing does.
+
+Rule 1: a target that is not what the plan has seen is a SyncConflict, and stays. A source that has changed since is taken
+        as it is now, whole: what is remembered is what was moved.
+Rule 2: an Outcome says what both sides look like afterwards, from the descriptors and answers of this very transfer.
+Rule 3: a step never raises for itself; what it raises (a wrong password, a full disk) ends the run.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from s3func.errors import (
+    CredentialsError,
+    InvalidCredentials,
+    NoSuchBucket,
+    NotFound,
+    NotImplementedByStore,
+    PreconditionFailed,
+    S3FuncError,
+    SourceChanged,
+    SyncConflict,
+)
+from s3func.sync.describing import PART_SIZE, content_type_of, described, facts_of, part_size_of
+from s3func.sync.local import LocalTree
+from s3func.sync.operation import Operation, Side
+from s3func.sync.publishing import InTheWay, Publisher
+from s3func.transport.transfer import DEFAULT_TRANSFER, MIB, BandwidthLimit, Progress, TransferConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from s3func.results import CopyResult, GetResult, ObjectResult
+    from s3func.sync.endpoints import Endpoint
+    from s3func.sync.keeping import Keeper
+    from s3func.sync.remote import RemotePrefix
+
+READ_WHOLE = MIB
+"""Files up to this size are read at once, and objects up to it are written at once."""
+RESUMED_BYTES = 64 * MIB
+"""From this size on, what has come of a download is left for the next run, if this one is killed."""
+_ATTEMPTS = 3
+
+
+class Settings(NamedTuple):
+    """How transfers are done, for all steps of a run; picklable.
+
+    metadata: what of a file is kept with its object: "mtime", "mode". verify: as for download_file. fsync: outlast a power
+    failure. force: the target's state does not matter. transfer: of large ones. bandwidth: for all together.
+    """
+
+    metadata: tuple[str, ...] = ("mtime",)
+    verify: bool | None = None
+    fsync: bool = False
+    force: bool = False
+    transfer: TransferConfig = DEFAULT_TRANSFER
+    bandwidth: BandwidthLimit | None = None
+
+
+class Outcome(NamedTuple):
+    """What became of a step. source, target: as they are now. size: bytes that were moved.
+
+    state: done, vanished (the source is gone), blocked (a file or folder is in the way, which a delete may take away),
+    conflict (the target is not what the plan saw), failed.
+    """
+
+    operation: Operation
+    state: str = "done"
+    source: Side | None = None
+    target: Side | None = None
+    size: int = 0
+    error: Exception | None = None
+
+
+class Mover:
+    """Carries out steps between two endpoints; safe for threads."""
+
+    def __init__(
+        self,
+        source: Endpoint,
+        target: Endpoint,
+        settings: Settings,
+        *,
+        keeper: Keeper | None = None,
+        on_bytes: Callable[[str, int, int | None], None] | None = None,
+    ) -> None:
+        """keeper: keeps what is replaced. on_bytes: name, bytes done and bytes in all of a large transfer."""
+        self._source = source
+        self._target = target
+        self._settings = settings
+        self._keeper = keeper
+        self._on_bytes = on_bytes
+        self._publisher = Publisher(target, fsync=settings.fsync) if isinstance(target, LocalTree) else None
+        self._has_conditions = True
+        self._is_b2 = target.kind == "b2"
+        self._is_one_store = (
+            not isinstance(source, LocalTree) and not isinstance(target, LocalTree) and (_is_same_store(source, target))
+        )
+        verbs: dict[str, Callable[[Operation], Outcome]] = {
+            "upload": self._upload,
+            "download": self._download,
+            "copy": self._copy,
+            "rename": self._rename,
+        }
+        self._verbs = verbs
+
+    def close(self) -> None:
+        """Let go of the folders that are open; no thread may be at work."""
+        if self._publisher is not None:
+            self._publisher.close()
+
+    def carry_out(self, operation: Operation) -> Outcome:
+        """Carry out an upload, download, copy or rename. Raises what makes all further steps pointless."""
+        try:
+            return self._verbs[operation.kind](operation)
+        except InTheWay as error:
+            return Outcome(operation, "blocked", error=error)
+        except SyncConflict as error:
+            return Outcome(operation, "conflict", error=error)
+        except (CredentialsError, InvalidCredentials, NoSuchBucket):
+            raise
+        except (S3FuncError, OSError, ValueError) as error:
+            # A ValueError is a name or a value that the other store cannot take.
+            return Outcome(operation, "failed", error=error)
+
+    # --- upload
+
+    def _upload(self, operation: Operation) -> Outcome:
+        tree = self._source
+        assert isinstance(tree, LocalTree)
+        if operation.source is not None and operation.source.link is not None:
+            return self._upload_link(tree, operation)
+        path = operation.path or operation.name
+        try:
+            descriptor = tree.open_source(path)
+        except FileNotFoundError:
+            return Outcome(operation, "vanished")
+        except NotADirectoryError:
+            return Outcome(operation, "vanished")
+        try:
+            found = os.fstat(descriptor)
+            if found.st_size > READ_WHOLE:
+                return self._upload_large(tree, operation, descriptor)
+            for _ in range(_ATTEMPTS):
+                content = _read(descriptor, found.st_size)
+                after = os.fstat(descriptor)
+                if _is_same(found, after) and len(content) == found.st_size:
+                    break
+                found = after
+            else:
+                raise SourceChanged("the file was written to while it was read, each time")
+        finally:
+            os.close(descriptor)
+        return self._store(operation, content, _side(found))
+
+    def _upload_link(self, tree: LocalTree, operation: Operation) -> Outcome:
+        now = tree.side(operation.path or operation.name)
+        if now is None:
+            return Outcome(operation, "vanished")
+        if now.link is None:
+            raise SourceChanged("it was a symbolic link, and is none any more")
+        return self._store(operation, os.fsencode(now.link), now)
+
+    def _store(self, operation: Operation, content: bytes, local: Side) -> Outcome:
+        """Store what was read of a small file."""
+        if (bandwidth := self._settings.bandwidth) is not None:
+            bandwidth.take(len(content))
+        result = self._put(operation, content, self._described(operation.name, local))
+        return Outcome(operation, "done", local, _stored(result, len(content)), len(content))
+
+    def _upload_large(self, tree: LocalTree, operation: Operation, descriptor: int) -> Outcome:
+        body = _OpenFile(descriptor, tree.full_path(operation.path or operation.name))
+        for _ in range(_ATTEMPTS):
+            found = os.fstat(descriptor)
+            local = _side(found)
+            transfer = self._settings.transfer._replace(bandwidth=self._settings.bandwidth)
+            options = self._described(operation.name, local)
+            each = part_size_of(self._remote(self._target).session, found.st_size, transfer)
+            if each is not None:
+                options["metadata"][PART_SIZE] = str(each)
+                transfer = transfer._replace(part_size=each)
+            # It tries again by itself where the file changes; what it has sent then is not what was described.
+            result = self._put(
+                operation, body, {**options, "transfer": transfer, "progress": self._progress(operation)}
+            )
+            stored = _stored(result, found.st_size, each)
+            if _is_same(found, os.fstat(descriptor)):
+                return Outcome(operation, "done", local, stored, found.st_size)
+            operation = operation._replace(target=stored)
+        raise SourceChanged("the file was written to while it was uploaded, each time")
+
+    def _described(self, name: str, local: Side) -> dict[str, Any]:
+        return described(name, local, self._settings.metadata, is_b2=self._is_b2)
+
+    def _put(self, operation: Operation, body: Any, options: dict[str, Any]) -> ObjectResult:
+        """Store a body under the target's name, if what is there is what the plan saw."""
+        remote = self._remote(self._target)
+        key = remote.key(operation.name)
+        put: Any = remote.session.put_object
+        self._keep(operation)
+        conditions = self._conditions(operation, remote)
+        try:
+            result: ObjectResult = put(key, body, bucket=remote.bucket, **conditions, **options)
+        except NotImplementedByStore:
+            if not conditions:
+                raise
+            self._has_conditions = False
+            result = put(key, body, bucket=remote.bucket, **options)
+        except PreconditionFailed as error:
+            ours = self._is_ours(error, key, body)
+            if ours is None:
+                raise self._target_changed(operation) from error
+            return ours
+        return result
+
+    def _conditions(self, operation: Operation, remote: RemotePrefix) -> dict[str, str]:
+        if self._settings.force or not self._has_conditions or not remote.session.capabilities.conditional_writes:
+            return {}
+        target = operation.target
+        if target is None:
+            return {"if_none_match": "*"}
+        return {"if_match": target.etag} if target.etag else {}
+
+    def _is_ours(self, error: PreconditionFailed, key: str, body: Any) -> ObjectResult | None:
+        """The object that an attempt of our own has made, whose answer was lost; the next one then found it there."""
+        if not (error.maybe_applied or error.attempts > 1) or not isinstance(body, bytes):
+            return None
+        from hashlib import md5
+
+        remote = self._remote(self._target)
+        try:
+            head = remote.session.head_object(key, bucket=remote.bucket)
+        except S3FuncError:
+            return None
+        return head if head.etag == md5(body, usedforsecurity=False).hexdigest() else None
+
+    def _target_changed(self, operation: Operation) -> SyncConflict:
+        was = "has changed" if operation.target is not None else "was not there"
+        error = SyncConflict(f"{operation.name!r} {was} when it was listed, and is another object now")
+        error.key = operation.name
+        return error
+
+    # --- download
+
+    def _download(self, operation: Operation) -> Outcome:
+        tree, publisher = self._target, self._publisher
+        assert isinstance(tree, LocalTree)
+        assert publisher is not None
+        path = operation.path or tree.names.to_path(operation.name)
+        expected = operation.target
+        if self._settings.force:
+            expected = tree.side(path)
+        size = operation.size if operation.source is None else operation.source.size
+        if size > READ_WHOLE:
+            return self._download_large(publisher, operation, path, expected)
+        if (bandwidth := self._settings.bandwidth) is not None:
+            bandwidth.take(size)
+        try:
+            with self._get(operation) as result:
+                if (result.size or 0) > self._settings.transfer.multipart_threshold:
+                    # It was replaced by a large one since.
+                    result.close()
+                    return self._download_large(publisher, operation, path, expected)
+                content = result.data
+        except NotFound:
+            return Outcome(operation, "vanished")
+        facts = facts_of(result, self._settings.metadata, links=tree.symlinks == "preserve")
+        self._keep(operation)
+        local = publisher.write(path, content, facts, expected)
+        return Outcome(operation, "done", _got(result, len(content), operation.source), local, len(content))
+
+    def _get(self, operation: Operation) -> GetResult:
+        remote = self._remote(self._source)
+        session = remote.session
+        return session.get_object(remote.key(operation.name), bucket=remote.bucket)
+
+    def _download_large(self, publisher: Publisher, operation: Operation, path: str, expected: Side | None) -> Outcome:
+        from s3func.download.engine import Download
+        from s3func.sync.describing import NotedSource
+        from s3func.transport.transfer import ProgressCount
+
+        remote = self._remote(self._source)
+        settings = self._settings
+        session = remote.session
+        source = NotedSource(session, remote.key(operation.name), None, remote.bucket, {}, {})
+        self._keep(operation)
+        is_resumed = operation.size >= RESUMED_BYTES
+        target = publisher.target(path, expected, source.name if is_resumed else None)
+        try:
+            source.note = lambda result: setattr(target, "facts", facts_of(result, settings.metadata))
+            transfer = settings.transfer._replace(bandwidth=settings.bandwidth)
+            count = ProgressCount(self._progress(operation), None)
+            download = Download(source, target, transfer, count, compare=settings.verify is not False)
+            try:
+                result = download.run(fsync=settings.fsync)
+            except NotFound:
+                return Outcome(operation, "vanished")
+            remote_side = _got(result, result.size, operation.source)
+            return Outcome(operation, "done", remote_side, target.side, result.size - result.resumed)
+        finally:
+            target.leave()
+
+    # --- store to store
+
+    def _copy(self, operation: Operation) -> Outcome:
+        if self._is_one_store:
+            return self._copy_inside(operation)
+        return self._copy_through(operation)
+
+    def _copy_inside(self, operation: Operation) -> Outcome:
+        source, target = self._remote(self._source), self._remote(self._target)
+        etag = operation.source.etag if operation.source is not None else None
+        for _ in range(_ATTEMPTS):
+            try:
+                result = self._copied(operation, source, source.key(operation.name), etag, {})
+            except NotFound:
+                return Outcome(operation, "vanished")
+            except PreconditionFailed as error:
+                try:
+                    now = source.session.head_object(source.key(operation.name), bucket=source.bucket)
+                except NotFound:
+                    return Outcome(operation, "vanished")
+                if etag is None or now.etag == etag:
+                    raise self._target_changed(operation) from error
+                etag = now.etag
+                size = now.size or 0
+                operation = operation._replace(size=size, source=Side(size, etag=etag))
+            else:
+                size = operation.size
+                side = operation.source or Side(size, etag=etag)
+                return Outcome(operation, "done", side, Side(size, etag=result.etag, version_id=result.version_id), 0)
+        raise SourceChanged(f"{operation.name!r} was replaced each time that it was to be copied to {target.url}")
+
+    def _copied(
+        self, operation: Operation, source: RemotePrefix, key: str, etag: str | None, options: dict[str, Any]
+    ) -> CopyResult:
+        """Copy inside the target's store, to the operation's name."""
+        target = self._remote(self._target)
+        if etag:
+            options = {**options, "source_if_match": etag}
+        copy: Any = target.session.copy_object
+        self._keep(operation)
+        conditions = self._conditions(operation, target)
+        places = {"source_bucket": source.bucket, "dest_bucket": target.bucket}
+        try:
+            result: CopyResult = copy(key, target.key(operation.name), **places, **conditions, **options)
+        except NotImplementedByStore:
+            if not conditions:
+                raise
+            self._has_conditions = False
+            result = copy(key, target.key(operation.name), **places, **options)
+        return result
+
+    def _copy_through(self, operation: Operation) -> Outcome:
+        """Read here, write there: the stores do not know each other."""
+        target = self._remote(self._target)
+        try:
+            with self._get(operation) as result:
+                size = result.size
+                metadata = result.user_metadata
+                options: dict[str, Any] = {"metadata": metadata, "content_type": result.content_type}
+                body: Any = result
+                if size is not None and size <= READ_WHOLE:
+                    body = result.data
+                else:
+                    options["transfer"] = self._settings.transfer._replace(bandwidth=self._settings.bandwidth)
+                    options["progress"] = self._progress(operation)
+                    metadata.pop(PART_SIZE, None)
+                    each = None if size is None else part_size_of(target.session, size, self._settings.transfer)
+                    if each is not None:
+                        metadata[PART_SIZE] = str(each)
+                put = self._put(operation, body, options)
+                moved = operation.size if size is None else size
+                return Outcome(operation, "done", _got(result, moved, operation.source), _stored(put, moved), moved)
+        except NotFound as error:
+            if isinstance(error, NoSuchBucket):
+                raise
+            return Outcome(operation, "vanished")
+
+    def _rename(self, operation: Operation) -> Outcome:
+        """Copy, inside the target's store, an object that has the content already; else upload or copy it."""
+        target = self._remote(self._target)
+        assert operation.moved_from is not None
+        tree, expected = self._source, operation.source
+        is_local = isinstance(tree, LocalTree)
+        options: dict[str, Any] = {}
+        now = expected
+        if isinstance(tree, LocalTree):
+            now = tree.side(operation.path or operation.name)
+            if now is None:
+                return Outcome(operation, "vanished")
+            if expected is None or not _still(now, expected):
+                return self._upload(operation)
+            options = self._described(operation.name, now)
+            options.setdefault("content_type", content_type_of(operation.name))
+        etag = None if expected is None else (expected.md5 if target.kind == "s3" else expected.sha1)
+        if etag is None:
+            # Nothing says what the object has to be, so it is not believed.
+            return self._upload(operation) if is_local else self._copy(operation)
+        try:
+            result = self._copied(operation, target, target.key(operation.moved_from), etag, options)
+        except (NotFound, PreconditionFailed):
+            return self._upload(operation) if is_local else self._copy(operation)
+        size = operation.size if expected is None else expected.size
+        return Outcome(operation, "done", now, Side(size, etag=result.etag, version_id=result.version_id), 0)
+
+    # --- both
+
+    def _keep(self, operation: Operation) -> None:
+        if self._keeper is not None and operation.target is not None:
+            self._keeper.keep_replaced(operation)
+
+    def _progress(self, operation: Operation) -> Progress | None:
+        on_bytes = self._on_bytes
+        if on_bytes is None:
+            return None
+        return lambda done, total: on_bytes(operation.name, done, total)
+
+    def _remote(self, endpoint: Endpoint) -> RemotePrefix:
+        assert not isinstance(endpoint, LocalTree)
+        return endpoint
+
+
+class _OpenFile:
+    """An open file as the path that the verbs of a session open once more: no link can come in between."""
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        """path: for systems whose descriptors have no path of their own."""
+        own = f"/proc/self/fd/{descriptor}"
+        self._path = own if os.path.exists(own) else path
+
+    def __fspath__(self) -> str:
+        return self._path
+
+
+def _read(descriptor: int, size: int) -> bytes:
+    """The file from its beginning, and one byte more if it has grown."""
+    content = os.pread(descriptor, size + 1, 0) if hasattr(os, "pread") else _read_from_start(descriptor, size + 1)
+    if len(content) >= size or not content:
+        return content
+    while more := os.pread(descriptor, size + 1 - len(content), len(content)):
+        content += more
+    return content
+
+
+def _read_from_start(descriptor: int, size: int) -> bytes:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    content = b""
+    while more := os.read(descriptor, size - len(content)):
+        content += more
+    return content
+
+
+def _is_same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
+        after.st_size,
+        after.st_mtime_ns,
+        after.st_ctime_ns,
+    )
+
+
+def _still(now: Side, expected: Side) -> bool:
+    return (now.size, now.mtime_ns, now.inode) == (
+        expected.size,
+        expected.mtime_ns if expected.mtime_ns is not None else now.mtime_ns,
+        expected.inode if expected.inode is not None else now.inode,
+    ) and stat.S_ISREG(now.mode or stat.S_IFREG)
+
+
+def _side(found: os.stat_result) -> Side:
+    return Side(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode)
+
+
+def _stored(result: ObjectResult, size: int, part_size: int | None = None) -> Side:
+    return Side(size, etag=result.etag, version_id=result.version_id, part_size=part_size)
+
+
+def _got(result: Any, size: int, listed: Side | None) -> Side:
+    """The object that was read: the row of the listing, which tells its time more exactly, if it is still that one."""
+    if listed is not None and listed.etag and listed.etag == result.etag and listed.size == size:
+        return listed
+    modified = result.last_modified
+    seconds = None if modified is None else modified.timestamp()
+    return Side(size, etag=result.etag, modified=seconds, version_id=result.version_id)
+
+
+def _is_same_store(source: RemotePrefix, target: RemotePrefix) -> bool:
+    """Whether the store can copy between the two: one address, and the credentials of the target."""
+    if type(source.session) is not type(target.session):
+        return False
+    if source.session is target.session:
+        return True
+    if source.kind == "b2":
+        return bool(source.session.account_id == target.session.account_id)  # type: ignore[attr-defined]  # it is one
+    return bool(source.session.endpoint_url == target.session.endpoint_url)  # type: ignore[attr-defined]  # likewise
