@@ -336,11 +336,7 @@ def _gitignore_rule(line: str, *, ignore_case: bool) -> tuple[bool, re.Pattern[s
     if not body:
         return None
     front = "" if is_anchored else "(?:.*/)?"
-    if body.endswith("/**"):
-        # All that is in the folder, but not the folder itself.
-        text = f"{_git_translated(body[:-3])}/.+"
-    else:
-        text = f"{_git_translated(body)}{'/' if is_for_folders else '/?'}"
+    text = f"{_git_translated(body)}{'/' if is_for_folders else '/?'}"
     flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     return is_ignored, re.compile(rf"{front}{text}\Z", flags)
 
@@ -355,6 +351,10 @@ def _git_translated(body: str) -> str:
             out.append("(?:.*/)?")
             place += 3
             continue
+        if body[place:] == "**" and (place == 0 or body[place - 1] == "/"):
+            # All that is in the folder, but not the folder itself.
+            out.append(".+")
+            break
         place += 1
         if character == "*":
             out.append("[^/]*")
