@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from s3func.download.follower import Follower
 from s3func.download.journal import PartTarget, Subject, Written
 from s3func.download.result import DownloadResult
 from s3func.errors import (
@@ -90,6 +92,7 @@ class Download:
         self._one_stream = False
         self._has_begun = False
         self._refused_etag: str | None = None
+        self._digest: bytes | None = None
 
     def run(self, *, fsync: bool) -> DownloadResult:
         """Download, compare, publish; on any failure the target is told to leave nothing."""
@@ -119,6 +122,7 @@ class Download:
     def _attempt(self, *, fsync: bool) -> DownloadResult:
         self._has_begun = False
         self._written = []
+        self._digest = None
         first = self._continued() or self._begun()
         try:
             self._has_begun = True
@@ -223,12 +227,23 @@ class Download:
             for number, piece in enumerate(pieces):
                 self._run_piece(piece, first if number == 0 else None, self._source, None)
             return is_one
-        limit = AdaptiveLimit(self._transfer.concurrency)
-        with Crew(limit, name="s3func-download") as crew:
-            source = self._source.for_crew(crew)
-            for number, piece in enumerate(pieces):
-                crew.submit(partial(self._run_piece, piece, first if number == 0 else None, source, crew))
+        with self._following(size) as follower:
+            with Crew(AdaptiveLimit(self._transfer.concurrency), name="s3func-download") as crew:
+                source = self._source.for_crew(crew)
+                for number, piece in enumerate(pieces):
+                    if follower is not None:
+                        follower.expect(piece)
+                    crew.submit(partial(self._run_piece, piece, first if number == 0 else None, source, crew, follower))
+            if follower is not None:
+                self._digest = follower.finish()
         return is_one
+
+    def _following(self, size: int) -> Follower | nullcontext[None]:
+        """Whoever takes the digest meanwhile, if it is one that cannot be put together from those of pieces."""
+        checksum = self._facts.checksum
+        if checksum is None or checksum[0] in _CRCS or not self._target.rereadable:
+            return nullcontext()
+        return Follower(self._target, hasher(checksum[0]), size)
 
     def _range_bytes(self, missing: int) -> int:
         """How long the ranges are; all that is missing, where there shall be one."""
@@ -247,12 +262,19 @@ class Download:
             return max(missing, 1)
         return transfer.part_size or range_bytes(missing, transfer.concurrency)
 
-    def _run_piece(self, piece: Piece, answer: GetResult | None, source: ObjectSource, crew: Crew | None) -> None:
+    def _run_piece(
+        self,
+        piece: Piece,
+        answer: GetResult | None,
+        source: ObjectSource,
+        crew: Crew | None,
+        follower: Follower | None = None,
+    ) -> None:
         """Fetch one range, the first one from the answer that is there already."""
         room = min(_BUFFER_BYTES, piece.end - piece.start)
         buffer = self._buffers.pop() if self._buffers else memoryview(bytearray(room))
         with answer or self._range(piece, source) as result:
-            self._copy(piece, result, buffer, crew)
+            self._copy(piece, result, buffer, crew, follower)
         self._buffers.append(buffer)
 
     def _range(self, piece: Piece, source: ObjectSource) -> GetResult:
@@ -268,7 +290,9 @@ class Download:
         result.close()
         raise ObjectChanged("the object was replaced while it was downloaded", bucket=source.bucket, key=source.key)
 
-    def _copy(self, piece: Piece, result: GetResult, buffer: memoryview, crew: Crew | None) -> None:
+    def _copy(
+        self, piece: Piece, result: GetResult, buffer: memoryview, crew: Crew | None, follower: Follower | None
+    ) -> None:
         bandwidth, target, count = self._transfer.bandwidth, self._target, self._count
         if bandwidth is not None:
             buffer = buffer[: bandwidth.piece]
@@ -293,6 +317,8 @@ class Download:
                 piece.hasher.update(block)
             target.write(block, piece.position)
             piece.position += filled
+            if follower is not None:
+                follower.grown(piece)
             count.add(filled)
             if piece.position == piece.block_end and piece.hasher is not None:
                 self._note(Written(piece.block_start, piece.position - piece.block_start, piece.hasher.digest()))
@@ -329,6 +355,8 @@ class Download:
         algorithm, expected = checksum
         if algorithm in _CRCS and algorithm == self._algorithm:
             digest = joined(algorithm, self._written)
+        elif self._digest is not None:
+            digest = self._digest
         else:
             digest = self._read_again(algorithm, size)
         if encode(digest) != expected:
