@@ -6,6 +6,7 @@ It is given one JSON document as its argument and writes one as its result.
 from __future__ import annotations
 
 import hashlib
+import http.client
 import json
 import sys
 from collections.abc import Callable
@@ -13,10 +14,11 @@ from dataclasses import asdict
 from typing import Any
 
 from benchmarks.b2_clients import Client, Entry, Where, entry_named
+from benchmarks.b2_documents import TOKEN
 from benchmarks.contenders import WrongAnswer
 from benchmarks.measure import KEY_COUNT, repeat_for, run_calls
 from benchmarks.page import KEYS, PLAIN_PREFIX, TOTAL_SIZE
-from benchmarks.sink import SMALL_SIZE, small_body
+from benchmarks.sink import BUCKET, SMALL_SIZE, small_body
 from benchmarks.transfer_clients import Task
 from benchmarks.transfer_worker import measured
 
@@ -34,11 +36,23 @@ def _transfer(entry: Entry, order: dict[str, Any]) -> dict[str, Any]:
     direction = order.pop("direction")
     task = Task(**order)
     where = Where(task.port, task.connections if entry.given_connections else 0, task.part_size)
+    if direction == "download":
+        _ask_for_sha1(task)
     client = entry.make(where, entry.variant)
     try:
         return asdict(measured(client.upload if direction == "upload" else client.download, task))
     finally:
         client.close()
+
+
+def _ask_for_sha1(task: Task) -> None:
+    """Have the sink take the SHA-1 of its object now, if nobody has asked it before."""
+    connection = http.client.HTTPConnection("127.0.0.1", task.port, timeout=60)
+    try:
+        connection.request("HEAD", f"/file/{BUCKET}/{task.download_key}", headers={"Authorization": TOKEN})
+        connection.getresponse().read()
+    finally:
+        connection.close()
 
 
 def _calls(entry: Entry, order: dict[str, Any]) -> dict[str, Any]:
