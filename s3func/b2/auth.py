@@ -304,7 +304,7 @@ class PublicAuthorizer(B2Authorizer):
 class AccountAuthorizer(B2Authorizer):
     """The account's token, for one call; where the call goes to came with the token."""
 
-    __slots__ = ("_account", "_client", "_clock", "_download", "_grant", "_once", "_path", "_renewed")
+    __slots__ = ("_account", "_client", "_clock", "_download", "_grant", "_path", "_renewed", "once")
 
     def __init__(
         self,
@@ -329,7 +329,7 @@ class AccountAuthorizer(B2Authorizer):
         self._download = download
         self._grant: Grant | None = None
         self._path: str | None = None
-        self._once = once
+        self.once = once
         self._renewed = False
 
     def authorize(self, request: Request) -> None:
@@ -372,7 +372,7 @@ class AccountAuthorizer(B2Authorizer):
     def renew(self, request: Request, error: S3FuncError) -> bool:
         """Ask for another token, once, when this one has expired, or when a HEAD cannot say what is wrong."""
         self._raise_final(error)
-        if self._once and error.maybe_applied:
+        if self.once and error.maybe_applied:
             raise error
         if self._renewed or not isinstance(error, ServiceError) or error.status != 401 or self._grant is None:
             return False

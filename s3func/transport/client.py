@@ -98,7 +98,8 @@ class Client:
             error.maybe_applied = maybe_applied
             if error.bucket is None:
                 error.bucket, error.key = authorizer.about(request)
-            if stale < _STALE_MAX and getattr(error, "stale_connection", False) and _is_replayable(request):
+            is_stale = getattr(error, "stale_connection", False) and not (maybe_applied and _is_once(authorizer))
+            if stale < _STALE_MAX and is_stale and _is_replayable(request):
                 # The pool has dropped its idle connections, so the next one is most likely fresh: no charge, no wait.
                 stale += 1
                 log_attempt(request, error, 0.0)
@@ -157,6 +158,11 @@ def _may_have_been_applied(request: Request, error: S3FuncError) -> bool:
     if request.method in {"GET", "HEAD"}:
         return False
     return error.maybe_applied or isinstance(error, ProtocolError) or getattr(error, "status", 0) in {500, 502, 504}
+
+
+def _is_once(authorizer: Authorizer) -> bool:
+    """Whether what may have been carried out must not be sent again, for it would be done twice."""
+    return getattr(authorizer, "once", False)
 
 
 def _is_replayable(request: Request) -> bool:
