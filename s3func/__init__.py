@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from s3func.checkpoints import Checkpoints as Checkpoints
     from s3func.models import Capabilities as Capabilities
     from s3func.s3.credentials import Credentials as Credentials
+    from s3func.s3.request_options import Encryption as Encryption
     from s3func.s3.session import S3Session as S3Session
     from s3func.session import Session as Session
     from s3func.transport.retry import RetryPolicy as RetryPolicy
@@ -27,6 +28,7 @@ _HOMES = {
     "Capabilities": "s3func.models",
     "Checkpoints": "s3func.checkpoints",
     "Credentials": "s3func.s3.credentials",
+    "Encryption": "s3func.s3.request_options",
     "RetryPolicy": "s3func.transport.retry",
     "S3Session": "s3func.s3.session",
     "Session": "s3func.session",
@@ -39,6 +41,7 @@ __all__ = [
     "Capabilities",
     "Checkpoints",
     "Credentials",
+    "Encryption",
     "RetryPolicy",
     "S3Session",
     "Session",

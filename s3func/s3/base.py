@@ -7,7 +7,7 @@ this one; `session.py` puts them together. A verb is one check, build, send, par
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.s3.auth import SigV4Authorizer, Skew
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from s3func.message import Transport
     from s3func.s3.config import Settings
     from s3func.s3.credentials import Credentials
+    from s3func.s3.request_options import Encryption, RequestOptions
     from s3func.transport.retry import RetryPolicy
     from s3func.transport.timeouts import Timeouts
 
@@ -34,6 +35,8 @@ _STANDARD_ATTEMPTS = 3
 
 class S3Base(Session):
     """The settings of a session, checked, and the way of its requests."""
+
+    _options: RequestOptions | None = None
 
     def __init__(
         self,
@@ -144,10 +147,47 @@ class S3Base(Session):
             authorizer = self._authorizers[None] = self._new_authorizer(None)
         return authorizer
 
-    def _new_authorizer(self, bucket: str | None) -> SigV4Authorizer:
-        return SigV4Authorizer(
-            self._credentials, self._endpoint, bucket, self._clock, self._skew, self._checksum_choice.refused
+    def with_options(
+        self,
+        *,
+        request_payer: bool | None = None,
+        expected_bucket_owner: str | None = None,
+        encryption: Encryption | None = None,
+    ) -> Self:
+        """This session with the same connections, all of whose requests say more; None: as this session does.
+
+        request_payer: True in a bucket where whoever asks pays. expected_bucket_owner: AccessDenied unless the bucket
+        belongs to this account. encryption: how what is written is encrypted, and the customer's key of what is read:
+        `session.with_options(encryption=Encryption.kms("alias/data"))`.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+        """
+        from s3func.s3.endpoints import is_loopback
+        from s3func.s3.request_options import RequestOptions
+
+        now = self._options or RequestOptions()
+        options = RequestOptions(
+            now.request_payer if request_payer is None else request_payer,
+            now.expected_bucket_owner if expected_bucket_owner is None else expected_bucket_owner,
+            now.encryption if encryption is None else encryption,
         )
+        origin = self._endpoint.url
+        options.checked(origin, is_private=origin.startswith("https://") or is_loopback(origin))
+        return self._twin(_authorizers={}, _options=options)
+
+    def _new_authorizer(self, bucket: str | None) -> SigV4Authorizer:
+        arguments = (
+            self._credentials,
+            self._endpoint,
+            bucket,
+            self._clock,
+            self._skew,
+            self._checksum_choice.refused,
+        )
+        if self._options is None or bucket is None:
+            return SigV4Authorizer(*arguments)
+        from s3func.s3.request_options import ToldAuthorizer
+
+        return ToldAuthorizer(*arguments, options=self._options)
 
 
 def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int, ca_bundle: str | None) -> Transport:

@@ -108,6 +108,15 @@ def rows(keys: list[Any], versions: list[Any], buckets: list[Any], seconds: list
             about_object | {"days": [0, -1, "1", True, 1.5], "tier": [None, 5, "Slow"]},
             nothing,
         ),
+        "with_options": (
+            {},
+            {
+                "request_payer": [0, 1, "yes"],
+                "expected_bucket_owner": ["", 5, b"1", "a b", "1\r\n"],
+                "encryption": ["AES256", 5, {"a": "b"}],
+            },
+            nothing,
+        ),
         "presigned_post": (
             key,
             {
