@@ -1,6 +1,6 @@
 """apply: a plan becomes true, step by step; what cannot is told, and deletes come last, if nothing speaks against them.
 
-Rule 1: never delete on doubt. Deletes run when every step before them is done, both scans have proved complete, and the
+Rule 1: never delete on doubt. Deletes run when no step before them has failed, both scans have proved complete, and the
         plan's guards agree; else none of them does.
 Rule 2: one thread, the driver, reads the plan, remembers what was done and tells the events; others move the bytes.
 Rule 3: a step that fails fails alone. The run ends early for what no further step would survive: credentials, the bucket,
@@ -110,7 +110,7 @@ def apply(
     backup: str | os.PathLike[str] | None = None,
     verify: bool | Literal["auto"] = "auto",
     durability: Literal["rename", "fsync"] = "rename",
-    metadata: tuple[str, ...] = ("mtime",),
+    metadata: tuple[str, ...] | None = None,
     transfer: TransferConfig | None = None,
     journal: str | os.PathLike[str] | None = None,
     specs: Specs = (None, None),
@@ -125,7 +125,7 @@ def apply(
     on_conflict: "error" leaves and counts them, "source" lets the source win, "target" leaves them and says nothing,
     "keep-both" gives the target's content another name first. backup: "trash", a folder or a URL, where what is replaced
     or deleted is kept. verify: False compares no checksums, "auto" does as the sessions do. durability: "fsync" outlasts
-    a power failure. metadata: of "mtime" and "mode", what is kept with an object and restored with a file. journal: a
+    a power failure. metadata: of "mtime" and "mode", what is kept with an object and restored with a file; as planned. journal: a
     file that notes what is done, so that applying the same plan again goes on there.
     dry_run: change nothing; the report says what would be done.
 
@@ -133,7 +133,7 @@ def apply(
     was deleted; transfers are done), what ends a run, and an interrupt; the error's `report` is what was done until then.
     """
     settings = Settings(
-        metadata=_checked_metadata(metadata),
+        metadata=_checked_metadata(plan, metadata),
         verify=None if verify == "auto" else bool(verify),
         fsync=_checked("durability", durability, ("rename", "fsync")) == "fsync",
         transfer=Settings().transfer if transfer is None else checked_transfer(transfer),
@@ -287,13 +287,21 @@ class _Run:
         elif kind == "delete":
             self._deletes.append(operation)
         elif kind == "record":
-            if self._plan.state is not None and operation.source is not None and operation.target is not None:
-                self._plan.state.record(operation.name, operation.source, operation.target)
-            self._report.done(operation)
+            self._remember(operation)
         elif kind == "conflict":
             self._settle(operation, movers)
         else:
             self._problem(operation)
+
+    def _remember(self, operation: Operation) -> None:
+        """Both sides agree already, be it that neither has the name any more."""
+        state = self._plan.state
+        if state is not None:
+            if operation.source is not None and operation.target is not None:
+                state.record(operation.name, operation.source, operation.target)
+            else:
+                state.forget(operation.name)
+        self._report.done(operation)
 
     def _settle(self, operation: Operation, movers: Carriers | None) -> None:
         """A conflict: what the caller has decided about it; nobody, if there are no movers."""
@@ -358,7 +366,7 @@ class _Run:
         deletes, report, plan = self._deletes, self._report, self._plan
         if not deletes:
             return
-        if report.failed or report.conflicting:
+        if report.failed:
             report.withhold(len(deletes), "not every step before them was carried out")
             return
         # What stands in the way of a download is there to be deleted; it has not failed yet.
@@ -410,9 +418,12 @@ def _checked(name: str, value: str, choices: tuple[str, ...]) -> str:
     return value
 
 
-def _checked_metadata(metadata: tuple[str, ...]) -> tuple[str, ...]:
-    from s3func.sync.describing import METADATA
+def _checked_metadata(plan: Steps, metadata: tuple[str, ...] | None) -> tuple[str, ...]:
+    from s3func.sync.describing import METADATA, MTIME
 
+    if metadata is None:
+        planned: tuple[str, ...] = getattr(getattr(plan, "options", None), "metadata", (MTIME,))
+        return planned
     if isinstance(metadata, str) or not set(metadata) <= METADATA:
         raise ValueError(f"metadata must be a tuple of {', '.join(sorted(METADATA))}, not {metadata!r}")
     return tuple(metadata)

@@ -395,7 +395,8 @@ class Mover:
                 return self._upload(operation)
             options = self._described(operation.name, now)
             options.setdefault("content_type", content_type_of(operation.name))
-        etag = None if expected is None else (expected.md5 if target.kind == "s3" else expected.sha1)
+        # What the object of the earlier name has to be still: the plan says it with the source.
+        etag = None if expected is None else expected.etag
         if etag is None:
             # Nothing says what the object has to be, so it is not believed.
             return self._upload(operation) if is_local else self._copy(operation)
@@ -404,7 +405,11 @@ class Mover:
         except (NotFound, PreconditionFailed):
             return self._upload(operation) if is_local else self._copy(operation)
         size = operation.size if expected is None else expected.size
-        return Outcome(operation, "done", now, Side(size, etag=result.etag, version_id=result.version_id), 0)
+        part_size = None if expected is None else expected.part_size
+        side = Side(size, etag=result.etag, version_id=result.version_id, part_size=part_size)
+        if now is not None and expected is not None:
+            now = now._replace(md5=expected.md5, sha1=expected.sha1)
+        return Outcome(operation, "done", now, side, 0)
 
     # --- both
 
