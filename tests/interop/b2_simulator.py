@@ -3,6 +3,9 @@
 It prints one line of JSON (url, key_id, key) and serves until it is terminated. What the simulator leaves out is mended
 here where a client would stumble over it: a prefix without a start, the bucket of a copied file, the addresses, and
 one upload at a time per token. It does not check who downloads, knows no delimiter, and counts file ids per bucket.
+
+Below /control/ it is told to fail, and says what it was asked, in the words of Backblaze's harness for clients: POST
+faults, POST wire-faults, GET and DELETE journal; POST expire ends every token.
 """
 
 from __future__ import annotations
@@ -12,7 +15,10 @@ import importlib
 import io
 import json
 import re
+import socket
+import struct
 import threading
+import time
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -69,6 +75,31 @@ class Simulator:
         self.lock = threading.RLock()
         self.busy: set[str] = set()
         self.url = ""
+        self.faults: list[dict[str, Any]] = []
+        self.journal: list[dict[str, Any]] = []
+
+    def control(self, method: str, name: str, fields: dict[str, Any]) -> Any:
+        """What tests ask for."""
+        with self.lock:
+            if name == "expire":
+                self.raw.expired_auth_tokens.update(self.raw.auth_token_to_key)
+            elif name == "journal" and method == "GET":
+                return {"entries": list(self.journal)}
+            elif name == "journal":
+                self.journal.clear()
+                self.faults.clear()
+            else:
+                self.faults.append({"count": 1, **fields})
+        return {}
+
+    def fault(self, endpoint: str) -> dict[str, Any]:
+        """What shall go wrong with this call."""
+        with self.lock:
+            for fault in self.faults:
+                if fault["on"] == endpoint and fault["count"] > 0:
+                    fault["count"] -= 1
+                    return fault
+        return {}
 
     def call(self, name: str, token: str, fields: dict[str, Any]) -> Any:
         """One call of the API."""
@@ -159,9 +190,56 @@ class Handler(BaseHTTPRequestHandler):
 
     do_HEAD = do_GET  # noqa: N815 -- the name that http.server looks for
 
+    do_DELETE = do_GET  # noqa: N815 -- the name that http.server looks for
+
+    def _endpoint(self) -> str:
+        path = urlsplit(self.path).path
+        if path.startswith("/upload/"):
+            return "b2_upload_part" if "x-bz-part-number" in self.headers else "b2_upload_file"
+        return "b2_download_file_by_name" if path.startswith("/file/") else path.rpartition("/")[2]
+
     def _answered(self, work: Any) -> None:
+        if self.path.startswith("/control/"):
+            self._work(work)
+            return
+        simulator, endpoint = self.simulator, self._endpoint()
+        fault = simulator.fault(endpoint)
+        kind = fault.get("kind")
+        self.status = 0
+        if kind == "stall":
+            time.sleep(fault["ms"] / 1000)
+        if fault.get("status"):
+            document = {"status": fault["status"], "code": fault["code"], "message": "as it was told"}
+            more = {"retry-after": str(fault["retryAfter"])} if "retryAfter" in fault else {}
+            self._send(fault["status"], json.dumps(document).encode(), more)
+        elif kind == "reset-mid-request":
+            self._reset()
+        else:
+            if kind == "reset-before-response":
+                self.wfile = io.BytesIO()
+            try:
+                self._work(work)
+            except OSError:
+                # Whoever asked has gone; so has a client that did not wait for a stall to end.
+                self.close_connection = True
+            if kind == "reset-before-response":
+                self.status = 0
+                self._reset()
+        url = self.path.removeprefix("/upload/") if endpoint.startswith("b2_upload_") else None
+        with simulator.lock:
+            simulator.journal.append({"endpoint": endpoint, "status": self.status, "uploadUrlId": url})
+
+    def _reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.wfile = io.BytesIO()
+        self.close_connection = True
+
+    def _work(self, work: Any) -> None:
         try:
             work()
+        except OSError:
+            raise
         except Exception as error:
             known = next(((status, code) for kind, status, code in ANSWERS if isinstance(error, kind)), None)
             status, code = known or (500, "internal_error")
@@ -171,6 +249,7 @@ class Handler(BaseHTTPRequestHandler):
             self._send(status, json.dumps({"status": status, "code": code, "message": message}).encode(), {})
 
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.status = status
         self.send_response(status)
         for name, value in {**headers, "content-length": str(len(body))}.items():
             self.send_header(name, value)
@@ -184,9 +263,8 @@ class Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         if path.startswith("/upload/"):
             answer = simulator.upload(path, headers, body)
-        elif path == "/expire":
-            simulator.raw.expired_auth_tokens.update(simulator.raw.auth_token_to_key)
-            answer = {}
+        elif path.startswith("/control/"):
+            answer = simulator.control("POST", path.rpartition("/")[2], json.loads(body or b"{}"))
         else:
             with simulator.lock:
                 answer = simulator.call(path.rpartition("/")[2], headers["authorization"], json.loads(body))
@@ -195,6 +273,10 @@ class Handler(BaseHTTPRequestHandler):
     def _read(self) -> None:
         simulator = self.simulator
         parts = urlsplit(self.path)
+        if parts.path.startswith("/control/"):
+            document = simulator.control(self.command, parts.path.rpartition("/")[2], {})
+            self._send(200, json.dumps(document).encode(), {})
+            return
         if parts.path.endswith("b2_authorize_account"):
             pair = base64.b64decode(self.headers["authorization"].removeprefix("Basic ")).decode()
             key_id, _, key = pair.partition(":")

@@ -145,7 +145,7 @@ def test_an_expired_token(session: B2Session, simulator: dict[str, str]) -> None
 
     pool = Pool()
     host = simulator["url"].removeprefix("http://")
-    pool(Request("POST", simulator["url"], "/expire", "", {"host": host}, b"{}")).read()
+    pool(Request("POST", simulator["url"], "/control/expire", "", {"host": host}, b"{}")).read()
     pool.close()
     assert ["other"] == [entry.key for entry in entries]
     session.put_object("key", b"again")
