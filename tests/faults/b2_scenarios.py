@@ -386,13 +386,14 @@ def threads_share_no_token(service: FailingService) -> None:
 
 def threads_outlive_failures(service: FailingService) -> None:
     """The same while uploads fail now and then: everything arrives, and a URL that failed is not used again."""
-    service.fail("b2_upload_file", 503, 12, code="service_unavailable")
-    with service.session(retries=RetryPolicy(attempts=9)) as (session, _):
+    # Fewer than an upload has attempts: one thread may meet them all.
+    service.fail("b2_upload_file", 503, 4, code="service_unavailable")
+    with service.session() as (session, _):
         _together(8, lambda thread: [session.put_object(f"{thread}/{number}", b"x") for number in range(6)])
         calls = service.calls("b2_upload_file")
         assert 48 == sum(1 for _ in session.list_objects())
         failed = [call.upload_url for call in calls if call.status == 503]
-        assert (12, 12) == (len(failed), len(set(failed)))
+        assert (4, 4) == (len(failed), len(set(failed)))
         for url in failed:
             # It may have been good before it failed, never after.
             assert [call.status for call in calls if call.upload_url == url][-1] == 503
