@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from s3func.sync.filters import Filters
 
 _PAGES_AHEAD = 2
+# Where buckets have names of their own in all the world.
+_USUAL_ENDPOINT = re.compile(r"https://(?!.*us-gov)(?:(?:s3[a-z0-9.-]*\.)?amazonaws\.com|api\.backblazeb2\.com)(?::443)?/*")
 
 Order = Literal["auto", "check", "sort"]
 
@@ -67,8 +69,8 @@ class RemotePrefix:
         """Where it is, without credentials; of two stores that have a bucket of the same name, each has its own."""
         from s3func.connect import Location
 
-        endpoint = getattr(self.session, "endpoint_url", None)
-        if endpoint is not None and re.search(r"//s3[a-z0-9.-]*\.amazonaws\.com(?:\.cn)?(?::443)?/*\Z", endpoint):
+        endpoint = getattr(self.session, "endpoint_url", None) or getattr(self.session, "realm", None)
+        if endpoint is not None and _USUAL_ENDPOINT.fullmatch(endpoint):
             endpoint = None
         return Location(self.kind, self.bucket, self.prefix, endpoint).url
 
