@@ -32,7 +32,7 @@ from s3func.sync.workers import Movers
 from s3func.transport.transfer import BandwidthLimit, TransferConfig, checked_transfer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Executor
 
     from s3func.sync.chunks import SessionSpec
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 Workers: TypeAlias = int | Literal["auto"]
 Specs: TypeAlias = "tuple[SessionSpec | None, SessionSpec | None]"
 
+_HELD_MAX = 256
+"""Replacements that begin together, behind one note to the memory."""
 _MOVING = frozenset({"upload", "download", "copy", "rename"})
 
 
@@ -55,6 +57,12 @@ class Memory(Protocol):
 
     def forget(self, names: str) -> None:
         """Nothing is known of the name any more."""
+
+    def doubt(self, names: Iterable[str]) -> None:
+        """Something is about to be done to these names."""
+
+    def trust(self, names: Iterable[str]) -> None:
+        """Nothing was done to them after all."""
 
     def flush(self) -> None:
         """What was recorded so far is on the disk."""
@@ -81,7 +89,7 @@ class Carriers(Protocol):
 
 
 class Steps(Protocol):
-    """What apply() needs of a plan: see plan.Plan."""
+    """What apply() needs of a plan: see plans.Plan."""
 
     @property
     def source(self) -> Endpoint: ...
@@ -167,6 +175,8 @@ class _Run:
         self._report = Report()
         self._deletes: list[Operation] = []
         self._blocked: list[Operation] = []
+        self._held: list[Operation] = []
+        self._untouched: list[str] = []
         self._keeper: Keeper | None = None
         self._journal: Any = None
         self._run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
@@ -211,6 +221,7 @@ class _Run:
             if self._journal is not None:
                 self._journal.close()
             if not dry_run and self._plan.state is not None:
+                self._plan.state.trust(self._untouched)
                 self._plan.state.flush()
             if self._tell is not None:
                 self._tell(Summary(report))
@@ -252,6 +263,7 @@ class _Run:
                 self._route(operation, movers)
                 for outcome in movers.outcomes():
                     self._take(outcome)
+            self._release(movers)
             while movers.is_waiting():
                 for outcome in movers.outcomes():
                     self._take(outcome)
@@ -283,7 +295,7 @@ class _Run:
                 return
             if tell is not None and movers.is_large(operation):
                 tell(OperationStarted(operation))
-            movers.put(operation)
+            self._begin(operation, movers)
         elif kind == "delete":
             self._deletes.append(operation)
         elif kind == "record":
@@ -292,6 +304,24 @@ class _Run:
             self._settle(operation, movers)
         else:
             self._problem(operation)
+
+    def _begin(self, operation: Operation, movers: Carriers) -> None:
+        """Have a step carried out. What replaces something is noted before: if we are killed in between, the next run must
+        not take our own work for somebody else's, and call it a conflict.
+        """
+        if operation.target is None or self._plan.state is None:
+            movers.put(operation)
+            return
+        self._held.append(operation)
+        if len(self._held) >= _HELD_MAX:
+            self._release(movers)
+
+    def _release(self, movers: Carriers) -> None:
+        held, self._held = self._held, []
+        if held and self._plan.state is not None:
+            self._plan.state.doubt([operation.name for operation in held])
+        for operation in held:
+            movers.put(operation)
 
     def _remember(self, operation: Operation) -> None:
         """Both sides agree already, be it that neither has the name any more."""
@@ -314,7 +344,7 @@ class _Run:
         if step.kind == "delete":
             self._deletes.append(step)
         else:
-            movers.put(step)
+            self._begin(step, movers)
 
     def _problem(self, operation: Operation) -> None:
         if operation.reason in {"unreadable", "vanished", "order"}:
@@ -343,6 +373,8 @@ class _Run:
         elif outcome.state == "conflict" and self._on_conflict == "target":
             return
         else:
+            if outcome.state == "conflict" and operation.target is not None:
+                self._untouched.append(operation.name)
             error = outcome.error or RuntimeError("unknown")
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
                 self._fail(operation, error)

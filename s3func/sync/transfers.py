@@ -9,7 +9,9 @@ Rule 3: a step never raises for itself; what it raises (a wrong password, a full
 from __future__ import annotations
 
 import os
+import re
 import stat
+from hashlib import md5
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.errors import (
@@ -168,7 +170,7 @@ class Mover:
         if (bandwidth := self._settings.bandwidth) is not None:
             bandwidth.take(len(content))
         result = self._put(operation, content, self._described(operation.name, local))
-        return Outcome(operation, "done", local, _stored(result, len(content)), len(content))
+        return Outcome(operation, "done", _with_md5(local, content), _stored(result, len(content)), len(content))
 
     def _upload_large(self, tree: LocalTree, operation: Operation, descriptor: int) -> Outcome:
         body = _OpenFile(descriptor, tree.full_path(operation.path or operation.name))
@@ -187,7 +189,7 @@ class Mover:
             )
             stored = _stored(result, found.st_size, each)
             if _is_same(found, os.fstat(descriptor)):
-                return Outcome(operation, "done", local, stored, found.st_size)
+                return Outcome(operation, "done", _with_md5_of(local, result), stored, found.st_size)
             operation = operation._replace(target=stored)
         raise SourceChanged("the file was written to while it was uploaded, each time")
 
@@ -227,8 +229,6 @@ class Mover:
         """The object that an attempt of our own has made, whose answer was lost; the next one then found it there."""
         if not (error.maybe_applied or error.attempts > 1) or not isinstance(body, bytes):
             return None
-        from hashlib import md5
-
         remote = self._remote(self._target)
         try:
             head = remote.session.head_object(key, bucket=remote.bucket)
@@ -268,7 +268,7 @@ class Mover:
             return Outcome(operation, "vanished")
         facts = facts_of(result, self._settings.metadata, links=tree.symlinks == "preserve")
         self._keep(operation)
-        local = publisher.write(path, content, facts, expected)
+        local = _with_md5(publisher.write(path, content, facts, expected), content)
         return Outcome(operation, "done", _got(result, len(content), operation.source), local, len(content))
 
     def _get(self, operation: Operation) -> GetResult:
@@ -298,7 +298,8 @@ class Mover:
             except NotFound:
                 return Outcome(operation, "vanished")
             remote_side = _got(result, result.size, operation.source)
-            return Outcome(operation, "done", remote_side, target.side, result.size - result.resumed)
+            local = _with_md5_of(target.side, result)
+            return Outcome(operation, "done", remote_side, local, result.size - result.resumed)
         finally:
             target.leave()
 
@@ -476,6 +477,16 @@ def _still(now: Side, expected: Side) -> bool:
 
 def _side(found: os.stat_result) -> Side:
     return Side(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode)
+
+
+def _with_md5(local: Side, content: bytes) -> Side:
+    """The side with what its content is: so the next run can tell whether a file changed that was just written."""
+    return local._replace(md5=md5(content, usedforsecurity=False).hexdigest())
+
+
+def _with_md5_of(local: Side, result: ObjectResult) -> Side:
+    """The same by the ETag, if it looks like an MD5; should it be none, it will be equal to no file's."""
+    return local._replace(md5=result.etag) if re.fullmatch("[0-9a-f]{32}", result.etag) else local
 
 
 def _stored(result: ObjectResult, size: int, part_size: int | None = None) -> Side:

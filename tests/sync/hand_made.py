@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from s3func.sync.endpoints import Endpoint
@@ -18,6 +18,8 @@ class Notes:
     def __init__(self) -> None:
         self.rows: dict[str, tuple[Side, Side]] = {}
         self.forgotten: list[str] = []
+        self.doubted: list[str] = []
+        self.trusted: list[str] = []
         self.flushes = 0
 
     def record(self, name: str, source: Side, target: Side) -> None:
@@ -25,6 +27,12 @@ class Notes:
 
     def forget(self, names: str) -> None:
         self.forgotten.append(names)
+
+    def doubt(self, names: Iterable[str]) -> None:
+        self.doubted += names
+
+    def trust(self, names: Iterable[str]) -> None:
+        self.trusted += names
 
     def flush(self) -> None:
         self.flushes += 1
