@@ -12,11 +12,12 @@ Rule 2: "same" needs a reason; whoever has none says undecided, and what stays u
     always    changed        changed                        changed
     missing   same           same                           same
 
-`aws` does what `aws s3 sync` does, asymmetry and all: a newer object of the same size is not downloaded.
+Of two objects the ETags may tell at once whether their contents are the same. `aws` does what `aws s3 sync` does, asymmetry and all: a newer object of the same size is not downloaded.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias, get_args
 
 from s3func.sync.entry import LocalEntry, RemoteEntry
@@ -29,6 +30,10 @@ Compare: TypeAlias = Literal["auto", "hash", "mtime", "size", "aws", "always", "
 MODES: tuple[str, ...] = get_args(Compare)
 Outcome: TypeAlias = Literal["same", "changed", "undecided"]
 
+MULTIPART = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")
+"""The ETag of an object that was uploaded in parts; the group is their number."""
+_MD5 = re.compile(r"[0-9a-f]{32}\Z")
+_SHA1 = re.compile(r"[0-9a-f]{40}\Z")
 _INODE_MASK = (1 << 64) - 1
 _SECOND = 1_000_000_000
 
@@ -48,6 +53,8 @@ _FORCED = Verdict("changed", "forced")
 _TIME = Verdict("changed", "mtime")
 _SAME_TIME = Verdict("same", "mtime")
 _CONTENT = Verdict("undecided", "content")
+_SAME_CONTENT = Verdict("same", "content")
+_OTHER_CONTENT = Verdict("changed", "content")
 _STORED_TIME = Verdict("undecided", "mtime")
 
 
@@ -67,6 +74,10 @@ def decide(mode: Compare, source: Entry, target: Entry, row: StateRow | None, *,
         one, other = (target, source) if is_swapped else (source, target)
         if one_is_unchanged(row, one) and other_is_unchanged(row, other):
             return _UNCHANGED
+    if mode != "mtime" and not isinstance(source, LocalEntry) and not isinstance(target, LocalEntry):
+        is_same = same_objects(source, target)
+        if is_same is not None:
+            return _SAME_CONTENT if is_same else _OTHER_CONTENT
     return _STORED_TIME if mode == "mtime" else _CONTENT
 
 
@@ -104,6 +115,28 @@ def object_has_content(row: StateRow, entry: RemoteEntry, *, is_one: bool) -> bo
     if size != entry.size or not entry.etag:
         return False
     return entry.etag in {etag, row.md5, row.sha1}
+
+
+def is_md5(etag: str | None) -> bool:
+    """Whether an ETag has the look of an MD5 of the content; it may be none."""
+    return etag is not None and _MD5.match(etag) is not None
+
+
+def is_sha1(etag: str | None) -> bool:
+    """Whether an ETag is the SHA-1 that B2 keeps."""
+    return etag is not None and _SHA1.match(etag) is not None
+
+
+def same_objects(source: RemoteEntry, target: RemoteEntry) -> bool | None:
+    """Whether two objects of equal size have the same content, as far as their ETags tell; None where they do not.
+
+    Two ETags that look like an MD5, or name the same parts, and are equal: the same. All else nobody can know.
+    """
+    if source.etag == target.etag and (is_md5(source.etag) or MULTIPART.match(source.etag)):
+        return True
+    if is_sha1(source.etag) and is_sha1(target.etag):
+        return source.etag == target.etag
+    return None
 
 
 def _by_aws(source: Entry, target: Entry) -> Verdict:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import stat
 from base64 import b64decode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.errors import SourceChanged
 from s3func.s3.upload_plan import part_size
+from s3func.sync.compare import MULTIPART, is_md5, is_sha1
 from s3func.sync.names import printable
 from s3func.transport.transfer import DEFAULT_TRANSFER, MIB
 from s3func.wire.checksum import hasher
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 PART_SIZE_KEY = "s3func-part-size"
 """The metadata key under which an upload in parts says how many bytes each part has."""
 _RCLONE_MD5 = "md5chksum"  # base64, how rclone keeps what an ETag of parts does not tell
-_MD5 = re.compile(r"[0-9a-f]{32}\Z")
-_SHA1 = re.compile(r"[0-9a-f]{40}\Z")
-_MULTIPART = re.compile(r"[0-9a-f]{32}-([1-9][0-9]{0,4})\Z")
 # What the tools of the field cut objects into, in MiB: s3cmd 15, s5cmd 50, rclone 5, aws and boto3 8, and its doublings.
 _USUAL_PARTS = (8, 5, 16, 50, 15, 10, 25, 32, 64, 100, 128, 200, 256, 500, 512, 1024, 2048, 4096, 5120)
 _CANDIDATES_MAX = 8
@@ -152,7 +149,7 @@ def _check(entry: LocalEntry, descriptor: int) -> None:
 
 def part_sizes_of(etag: str, size: int, known: int | None = None) -> tuple[int, ...]:
     """Which sizes of parts an ETag of parts may stem from: the known one, else those that give its number of parts."""
-    matched = _MULTIPART.match(etag)
+    matched = MULTIPART.match(etag)
     if matched is None:
         return ()
     count = int(matched[1])
@@ -169,16 +166,6 @@ def part_sizes_of(etag: str, size: int, known: int | None = None) -> tuple[int, 
 
 def _count(size: int, each: int) -> int:
     return -(-size // each) or 1
-
-
-def is_md5(etag: str | None) -> bool:
-    """Whether an ETag has the look of an MD5 of the content; it may be none."""
-    return etag is not None and _MD5.match(etag) is not None
-
-
-def is_sha1(etag: str | None) -> bool:
-    """Whether an ETag is the SHA-1 that B2 keeps."""
-    return etag is not None and _SHA1.match(etag) is not None
 
 
 class ContentTest:
@@ -286,18 +273,6 @@ def _is_encrypted(head: HeadResult) -> bool:
         head.headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
         or "x-amz-server-side-encryption-customer-algorithm" in head.headers
     )
-
-
-def same_objects(source: RemoteEntry, target: RemoteEntry) -> bool | None:
-    """Whether two objects of equal size have the same content, as far as their ETags tell; None where they do not.
-
-    Two ETags that look like an MD5, or name the same parts, and are equal: the same. All else nobody can know.
-    """
-    if source.etag == target.etag and (is_md5(source.etag) or _MULTIPART.match(source.etag)):
-        return True
-    if is_sha1(source.etag) and is_sha1(target.etag):
-        return source.etag == target.etag
-    return None
 
 
 def same_heads(source: HeadResult, target: HeadResult) -> bool | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.errors import AccessDenied, NotFound, SourceChanged
 from s3func.sync.compare import Compare, Outcome, object_has_content, one_is_unchanged, same_time
-from s3func.sync.contents import ContentTest, Finding, digests, same_heads, same_objects
+from s3func.sync.contents import ContentTest, Finding, digests, same_heads
 from s3func.sync.entry import LocalEntry
 from s3func.sync.local import LocalTree
 from s3func.sync.remote import RemotePrefix
@@ -88,10 +88,7 @@ class Examiner:
     def _of_objects(self, source: Entry, target: Entry) -> Finding:
         assert not isinstance(source, LocalEntry)
         assert not isinstance(target, LocalEntry)
-        is_same = same_objects(source, target)
-        if is_same is None:
-            is_same = same_heads(self._head(self._source, source), self._head(self._target, target))
-        return Finding(is_same)
+        return Finding(same_heads(self._head(self._source, source), self._head(self._target, target)))
 
     def _by_time(self, source: Entry, target: Entry) -> Answer:
         try:
@@ -126,6 +123,9 @@ class Examiner:
 
     def both_changed(self, source: Entry, target: Entry, row: StateRow, md5: str | None) -> bool:
         """Whether both have another content than when they agreed. md5: of the local side, if it was computed."""
+        if row.is_racy & 2:
+            # A run that did not come to its end was about to change it: the difference is most likely its own.
+            return False
         return self.has_changed(target, row, md5, is_target=True) and self.has_changed(
             source, row, md5, is_target=False
         )
@@ -139,7 +139,8 @@ class Examiner:
         if not row.is_racy and one_is_unchanged(row, entry):
             return False
         if row.md5 is None:
-            return True
+            # Of a large object nobody knows the MD5. Size, both times and inode are what is left to tell by.
+            return not one_is_unchanged(row, entry)
         if md5 is None:
             try:
                 md5 = self.md5(entry)

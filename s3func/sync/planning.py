@@ -73,7 +73,8 @@ class Planner:
         self._lock = Lock()
         self._has_rows = False
         self.counts: Counter[str] = Counter()
-        """unchanged, vanished, extra (in the target alone, left there), left (by a problem of the other side)."""
+        """vanished, extra (in the target alone, left there), left (by a problem of the other side)."""
+        self.unchanged = 0
         self.rows = 0
         self.confirmed = 0
         """Rows, and those whose both sides are still the same: how much of the folder of last time is in this one."""
@@ -125,9 +126,11 @@ class Planner:
         verdict = decide(self._rules.compare, source, target, row, is_swapped=self._is_swapped)
         outcome = verdict.outcome
         if outcome == "same":
-            self.counts["unchanged"] += 1
+            self.unchanged += 1
             if row is not None:
                 self.confirmed += 1
+            if verdict.reason == "content" and self._state is not None:
+                self._window.put(self._transferred(source, target, "content")._replace(kind="record", size=0))
         elif outcome == "undecided":
             self._ask(partial(self._examined, source, target, row, verdict.reason), source, target)
         elif row is None or self._rules.compare == "always":
@@ -158,7 +161,7 @@ class Planner:
                 return _conflict(source, target)
             return self._transferred(source, target, answer.reason, answer)
         with self._lock:
-            self.counts["unchanged"] += 1
+            self.unchanged += 1
             self.confirmed += row is not None
         if self._changes_mode(source, row):
             return self._transferred(source, target, "metadata", answer)

@@ -34,6 +34,8 @@ _BUSY_SECONDS = 30.0
 RACY_NS = 2_000_000_000
 """How near to a look a change may lie for the file's times not to tell it from a later one: FAT counts by two seconds."""
 
+_FINE_NS = 1_000_000
+
 _TABLES = """
 CREATE TABLE entry (
     name TEXT PRIMARY KEY, one_size, one_mtime_ns, one_ctime_ns, one_inode, one_etag, one_modified, one_version,
@@ -49,7 +51,8 @@ _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 class StateRow(NamedTuple):
     """One name that both sides agreed about. `one` is the local side, or of two stores the one whose URL sorts first.
 
-    The order of the columns is that of the entries, which lets a comparison be one of slices. is_racy: see rule 4.
+    The order of the columns is that of the entries, which lets a comparison be one of slices. is_racy: 1 by rule 4, 2
+    while something is being done to the name, see doubt().
     """
 
     name: str
@@ -211,6 +214,32 @@ class State:
         """Nothing is known of these names any more."""
         self._note([names] if isinstance(names, str) else list(names))
 
+    def doubt(self, names: Iterable[str]) -> None:
+        """Something is about to happen to these names: until they are recorded, or trusted again, who knows what they hold.
+
+        A process that is killed then leaves rows that are marked: what differs from them may be our own doing.
+        """
+        self._mark(names, "is_racy | 2")
+
+    def trust(self, names: Iterable[str]) -> None:
+        """Nothing has happened to these names after all."""
+        self._mark(names, "is_racy & ~2")
+
+    def _mark(self, names: Iterable[str], value: str) -> None:
+        with self._lock:
+            self._write()
+            if not os.path.exists(self.path) or self._is_doubtful:
+                return
+            try:
+                if self._writer is None:
+                    self._writer = self._created()
+                self._writer.execute("BEGIN IMMEDIATE")
+                with self._writer:
+                    statement = f"UPDATE entry SET is_racy = {value} WHERE name = ?"  # noqa: S608 -- one of two
+                    self._writer.executemany(statement, [(name,) for name in names])
+            except (sqlite3.Error, OSError) as error:
+                raise SyncError(f"the state {self.path!r} cannot be written: {error}") from error
+
     def flush(self) -> None:
         """What was recorded so far is on the disk."""
         with self._lock:
@@ -229,7 +258,11 @@ class State:
 
     def _is_racy(self, side: Side) -> bool:
         low, high = self.observed_ns - RACY_NS, time.time_ns() + RACY_NS
-        return any(at is not None and low <= at <= high for at in (side.mtime_ns, side.ctime_ns))
+        if side.mtime_ns is None or low <= side.mtime_ns <= high:
+            return side.mtime_ns is not None
+        # Whoever writes sets mtime to the moment, which is another one than this. Only together with setting it back
+        # could ctime alone have to tell, which it does within milliseconds, unless it is counted in something coarser.
+        return side.ctime_ns is not None and low <= side.ctime_ns <= high and side.ctime_ns % _FINE_NS == 0
 
     def _note(self, changes: list[tuple[Any, ...] | str]) -> None:
         with self._lock:

@@ -6,7 +6,7 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from s3func.sync.applying import apply
-from s3func.sync.plan import plan
+from s3func.sync.plans import plan
 
 if TYPE_CHECKING:
     import os

@@ -225,7 +225,7 @@ class Plan:
             proofs = Proofs(source.proof, target.proof)
             self._guard(proofs).check_source(proofs, self.source.url)
             self._look_at_root(proofs, planner)
-            self.counts.update(planner.counts)
+            self.counts.update(planner.counts, unchanged=planner.unchanged)
             self._proofs = proofs
         finally:
             self._is_running = False
