@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 ATTRIBUTES = ("ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize")
-# What S3 answers about an object of a bucket with Object Lock that was never told anything.
-_NEVER_SET = "NoSuchObjectLockConfiguration"
+# What S3, and Ceph, answer about an object of a bucket with Object Lock that was never told anything.
+_NEVER_SET = frozenset({"NoSuchObjectLockConfiguration", "ObjectLockConfigurationNotFoundError"})
 _BYPASS = {"x-amz-bypass-governance-retention": "true"}
 
 
@@ -83,7 +83,7 @@ class ObjectSettingVerbs(S3Base):
         try:
             return self._object_setting("legal-hold", parse_legal_hold, key, version_id, bucket)
         except NotFound as error:
-            if error.code == _NEVER_SET:
+            if error.code in _NEVER_SET:
                 return False
             raise
 
@@ -112,7 +112,7 @@ class ObjectSettingVerbs(S3Base):
         try:
             return self._object_setting("retention", parse_retention, key, version_id, bucket)
         except NotFound as error:
-            if error.code == _NEVER_SET:
+            if error.code in _NEVER_SET:
                 return None
             raise
 

@@ -113,7 +113,8 @@ def parse_versioning(body: bytes) -> Versioning:
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html
     """
-    root = open_document(body, "VersioningConfiguration")
+    # The second name is that of moto.
+    root = open_document(body, "VersioningConfiguration", "GetBucketVersioningResponse")
     return Versioning(root.value("Status") or None, root.value("MfaDelete") or None)
 
 

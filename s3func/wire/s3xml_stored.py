@@ -40,6 +40,11 @@ __all__ = [
 
 _PUBLIC_ACCESS = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 _ROUTING_RULES_MAX = 50
+# What Ceph and moto call the root element of an answer.
+_OTHER_NAMES = {
+    "PublicAccessBlockConfiguration": ("BlockPublicAccessBlockConfiguration",),
+    "AccelerateConfiguration": ("GetBucketAccelerateConfigurationResponse",),
+}
 _SSE_ALGORITHMS = ("AES256", "aws:kms", "aws:kms:dsse")
 
 
@@ -56,7 +61,7 @@ def parse_configuration(name: str, body: bytes) -> Value:
     Raises the ServiceError of an `<Error>` in its place, and ProtocolError. Elements that this version of s3func does
     not know are in it, too.
     """
-    return read_document(_known(name).document, open_document(body, name), strict=False)
+    return read_document(_known(name).document, open_document(body, name, *_OTHER_NAMES.get(name, ())), strict=False)
 
 
 def parse_configuration_request(name: str, body: bytes) -> Value:

@@ -36,7 +36,7 @@ def foreign(request: pytest.FixtureRequest) -> ForeignServer:
         if servers.IN_CI:
             pytest.fail(str(error))
         pytest.skip(str(error))
-    test, case = request.node.originalname, request.node.name.replace(f"[{name}-", "[")
+    test, case = request.node.originalname, request.node.name.replace(f"[{name}-", "[").replace(f"-{name}]", "]")
     if known := DEVIATIONS.get((name, test)) or DEVIATIONS.get((name, case)):
         raises, reason = known
         request.applymarker(pytest.mark.xfail(raises=raises, reason=f"{name}: {reason}", strict=True))
