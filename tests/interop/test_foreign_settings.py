@@ -79,13 +79,13 @@ def test_access(session: S3Session) -> None:
 
 def test_cors(session: S3Session) -> None:
     """Two rules in their order."""
-    rules = [
+    rules: list[dict[str, Any]] = [
         {"allowed_origins": ["https://a.test", "https://*.b.test"], "allowed_methods": ["GET", "PUT"]},
         {"allowed_origins": ["*"], "allowed_methods": ["HEAD"], "expose_headers": ["etag"], "max_age_seconds": 60},
     ]
     session.put_bucket_cors(rules)
     found = session.get_bucket_cors()
-    assert [sorted(rule["allowed_methods"]) for rule in rules] == [sorted(rule.allowed_methods) for rule in found]  # type: ignore[call-overload]
+    assert [sorted(rule["allowed_methods"]) for rule in rules] == [sorted(rule.allowed_methods) for rule in found]
     assert 60 == found[1].max_age_seconds
     session.delete_bucket_cors()
     with pytest.raises(NotFound):
