@@ -67,6 +67,9 @@ class Fake:
                 for name, value in answer.headers:
                     self.send_header(name, value)
                 self.send_header("content-length", str(len(answer.body)))
+                # Other clients keep theirs open, and with it a thread of this server.
+                self.send_header("connection", "close")
+                self.close_connection = True
                 self.end_headers()
                 self.wfile.write(answer.body)
 
