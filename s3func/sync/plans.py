@@ -215,7 +215,7 @@ class Plan:
             source = self.source.scan(self._filters, other=self.target)
             target = self.target.scan(self._filters, other=self.source)
             rules = Rules(self.options.compare, self.options.delete, self.options.metadata)
-            is_swapped = self.state is not None and self.state.is_swapped
+            is_swapped = isinstance(self.target, LocalTree) if self.state is None else self.state.is_swapped
             examiner = Examiner(self.source, self.target, self.options.compare, is_swapped=is_swapped)
             planner = Planner(source, target, self.state, examiner, rules, transfer=self._kind, filters=self._filters)
             for operation in planner.operations():

@@ -15,6 +15,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.errors import (
+    AccessDenied,
     CredentialsError,
     InvalidCredentials,
     NoSuchBucket,
@@ -29,6 +30,7 @@ from s3func.sync.describing import PART_SIZE, content_type_of, described, facts_
 from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation, Side
 from s3func.sync.publishing import InTheWay, Publisher
+from s3func.transport.pool import Pool
 from s3func.transport.transfer import DEFAULT_TRANSFER, MIB, BandwidthLimit, Progress, TransferConfig
 
 if TYPE_CHECKING:
@@ -307,7 +309,11 @@ class Mover:
 
     def _copy(self, operation: Operation) -> Outcome:
         if self._is_one_store:
-            return self._copy_inside(operation)
+            try:
+                return self._copy_inside(operation)
+            except AccessDenied:
+                # One store, and two accounts that may each do their half.
+                pass
         return self._copy_through(operation)
 
     def _copy_inside(self, operation: Operation) -> Outcome:
@@ -503,11 +509,17 @@ def _got(result: Any, size: int, listed: Side | None) -> Side:
 
 
 def _is_same_store(source: RemotePrefix, target: RemotePrefix) -> bool:
-    """Whether the store can copy between the two: one address, and the credentials of the target."""
-    if type(source.session) is not type(target.session):
-        return False
-    if source.session is target.session:
+    """Whether the target's store can copy from the source: one address, or, without one, one way to it."""
+    mine, its = source.session, target.session
+    if mine is its:
         return True
+    if type(mine) is not type(its):
+        return False
+    ways = [getattr(getattr(session, "_client", None), "transport", None) for session in (mine, its)]
+    if ways[0] is ways[1]:
+        return True
+    if not all(type(way) is Pool for way in ways):
+        return False
     if source.kind == "b2":
-        return bool(source.session.account_id == target.session.account_id)  # type: ignore[attr-defined]  # it is one
-    return bool(source.session.endpoint_url == target.session.endpoint_url)  # type: ignore[attr-defined]  # likewise
+        return bool(mine.account_id == its.account_id)  # type: ignore[attr-defined]  # a B2Session has one
+    return bool(mine.endpoint_url == its.endpoint_url)  # type: ignore[attr-defined]  # an S3Session has one
