@@ -7,11 +7,12 @@ this one; `session.py` puts them together. A verb is one check, build, send, par
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
 from s3func.clock import SYSTEM_CLOCK, Clock
+from s3func.errors import NotSupported, S3FuncError
 from s3func.s3.auth import SigV4Authorizer, Skew
-from s3func.s3.endpoints import check_bucket
+from s3func.s3.endpoints import SIGV4, SIGV4A, EndpointKeywords, check_bucket
 from s3func.s3.options import IN_PROCESS_URL, Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3func.message import Transport
+    from s3func.s3.auth import CredentialsSource
     from s3func.s3.config import Settings
     from s3func.s3.credentials import Credentials
+    from s3func.s3.endpoints import Endpoint, Place
     from s3func.s3.request_options import Encryption, RequestOptions
     from s3func.transport.retry import RetryPolicy
     from s3func.transport.timeouts import Timeouts
@@ -66,18 +69,19 @@ class S3Base(Session):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         retry_mode: str | None = None,
+        **endpoint: Unpack[EndpointKeywords],
     ) -> None:
         """Check and keep the settings; nothing is sent.
 
         access_key: the secret (`secret_access_key` is its other name). addressing_style: "auto", "path" or "virtual"
-        (a bucket whose name cannot be part of a host name is addressed by path in any case).
-        stream: False makes get_object read every body at once. timeouts: seconds, see Timeouts. retries: a RetryPolicy,
-        or how many attempts. max_connections: connections kept idle per host; more may be open at a time.
-        checksum: of every upload: "auto" (CRC32; a store that refuses it is asked without, ChecksumRefused warns once),
-        "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or "off". verify_downloads: compare whole objects with the
-        checksum that the store keeps (None: unless AWS_RESPONSE_CHECKSUM_VALIDATION is when_required).
-        transfer: how large objects move, see TransferConfig. transport: moves the requests
-        in place of the network. The last five are the names of the seed's release; retry_mode has no effect.
+        (a bucket whose name cannot be part of a host name is addressed by path in any case). stream: False makes
+        get_object read every body at once. timeouts: seconds, see Timeouts. retries: a RetryPolicy, or how many attempts.
+        max_connections: kept idle per host; more may be open at a time. checksum: of every upload: "auto" (CRC32; a store
+        that refuses it is asked without, ChecksumRefused warns once), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or
+        "off". verify_downloads: compare whole objects with the checksum that the store keeps (None: unless environment
+        or profile say when_required). transfer: see TransferConfig. transport: moves the requests in place of the
+        network. max_pool_connections … retry_mode: names of the seed's release; retry_mode has no effect. endpoint: see
+        EndpointKeywords (store, use_dualstack …).
         """
         _check_choices(checksum, retry_mode)
         options = Options(
@@ -91,23 +95,22 @@ class S3Base(Session):
             endpoint_url=IN_PROCESS_URL if endpoint_url is None and transport is not None else endpoint_url,
             region=region,
         )
-        settings = options.settings
-        self._clock = clock or SYSTEM_CLOCK
-        self._credentials = options.credentials_source(self._clock)
-        self._endpoint = options.endpoint(addressing_style)
+        settings, self._clock = options.settings, clock or SYSTEM_CLOCK
+        self._credentials, self._is_anonymous = options.credentials_source(self._clock), anonymous
+        self._endpoint = options.endpoint(addressing_style, endpoint)
+        self._skew, self._stream = Skew(), stream
         limits = checked_timeouts(timeouts, connect_timeout, read_timeout)
-        policy = checked_policy(retries, _attempts(settings, retries, max_attempts, retry_mode))
-        kept = _kept(max_connections, max_pool_connections, transfer)
         self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
         self._direct_below = self._transfer.direct_below
+        kept = _kept(max_connections, max_pool_connections, transfer)
         moving = _checked_transport(transport, limits, kept, settings.ca_bundle)
+        policy = checked_policy(retries, _attempts(settings, retries, max_attempts, retry_mode))
         self._client = Client(moving, policy, total_seconds=limits.total, clock=self._clock)
-        self._skew = Skew()
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
-        checksum, self._verify = _integrity(settings, checksum, verify_downloads)
+        checksum, self._verify = _integrity(settings, checksum, verify_downloads, self._endpoint)
         self._checksum_choice = ChecksumChoice(checksum, self._endpoint.url)
-        self._stream = stream
-        self.bucket = None if bucket is None else check_bucket(bucket)
+        # What cannot be a place is said now and not at the first call.
+        self.bucket: str | None = None if bucket is None else self._at(bucket).bucket
 
     @property
     def _checksum(self) -> str:
@@ -138,8 +141,24 @@ class S3Base(Session):
         authorizer = self._authorizers.get(name) if isinstance(name, str) else None
         if authorizer is None:
             checked = check_bucket(name, argument)
-            authorizer = self._authorizers[checked] = self._new_authorizer(checked)
+            try:
+                fresh = self._new_authorizer(checked)
+            except ValueError as error:
+                if argument == "bucket":
+                    raise
+                raise ValueError(f"{argument}: {error}") from error
+            # Of two threads that come at once, one's is kept: it learns for both.
+            authorizer = self._authorizers.setdefault(checked, fresh)
         return authorizer
+
+    def _at_control(self, bucket: str | None) -> SigV4Authorizer:
+        """The authorizer for making, deleting and configuring a bucket, which directory buckets have another host for."""
+        authorizer = self._at(bucket)
+        name = authorizer.bucket or ""
+        if authorizer.place.service == "s3" and not name.startswith("arn:"):
+            return authorizer
+        place = self._endpoint.control_place(name)
+        return self._authorizer(self._credentials, name, place)
 
     def _at_service(self) -> SigV4Authorizer:
         authorizer = self._authorizers.get(None)
@@ -175,19 +194,44 @@ class S3Base(Session):
         return self._twin(_authorizers={}, _options=options)
 
     def _new_authorizer(self, bucket: str | None) -> SigV4Authorizer:
-        arguments = (
-            self._credentials,
-            self._endpoint,
-            bucket,
-            self._clock,
-            self._skew,
-            self._checksum_choice.refused,
-        )
+        authorizer = self._authorizer(self._credentials, bucket)
+        place = authorizer.place
+        if place.scheme == SIGV4 or self._is_anonymous:
+            return authorizer
+        if place.scheme == SIGV4A:
+            raise NotSupported(
+                f"bucket {bucket!r} is a multi-region access point, whose requests need SigV4A signatures: give one of its "
+                "buckets, or an access point of one region, in its place"
+            )
+        from s3func.s3.express import session_credentials
+
+        plain = self._authorizer(self._credentials, bucket, place._replace(scheme=SIGV4))
+        session = self._authorizer(session_credentials(plain, self._client, self._clock), bucket)
+        session.plain = plain
+        return session
+
+    def _authorizer(
+        self, credentials: CredentialsSource, bucket: str | None, place: Place | None = None
+    ) -> SigV4Authorizer:
+        parts = (credentials, self._endpoint, bucket, self._clock, self._skew, self._checksum_choice.refused)
         if self._options is None or bucket is None:
-            return SigV4Authorizer(*arguments)
+            return SigV4Authorizer(*parts, place=place, discover=self._ask_for_region)
         from s3func.s3.request_options import ToldAuthorizer
 
-        return ToldAuthorizer(*arguments, options=self._options)
+        return ToldAuthorizer(*parts, place=place, discover=self._ask_for_region, options=self._options)
+
+    def _ask_for_region(self, bucket: str, place: Place) -> str | None:
+        """Where S3 says a bucket is: every answer to a HEAD of it has its region, refusals and unsigned ones as well."""
+        if not self._endpoint.tells_region:
+            return None
+        from s3func.s3.operations import on_bucket
+
+        try:
+            response = self._client.transport(on_bucket("HEAD", place))
+        except S3FuncError:
+            return None
+        response.close()
+        return response.headers.get("x-amz-bucket-region")
 
 
 def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int, ca_bundle: str | None) -> Transport:
@@ -221,12 +265,19 @@ def _attempts(
     return settings.max_attempts
 
 
-def _integrity(settings: Settings, checksum: str, verify_downloads: bool | None) -> tuple[str, bool]:
-    """The checksum of uploads and whether downloads are verified; environment and profile speak where nobody else did."""
-    if checksum == "auto" and settings.request_checksum_calculation == "when_required":
-        checksum = "off"
+def _integrity(
+    settings: Settings, checksum: str, verify_downloads: bool | None, endpoint: Endpoint
+) -> tuple[str, bool]:
+    """The checksum of uploads and whether downloads are verified.
+
+    Where nobody has said so, environment and profile speak, and what is known of the store.
+    """
+    if checksum == "auto":
+        refused = endpoint.store is not None and not endpoint.store.checksums
+        if refused or settings.request_checksum_calculation == "when_required":
+            checksum = "off"
     if verify_downloads is None:
-        verify_downloads = settings.response_checksum_validation != "when_required"
+        verify_downloads = endpoint.verifies and settings.response_checksum_validation != "when_required"
     return checksum, verify_downloads
 
 

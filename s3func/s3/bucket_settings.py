@@ -85,7 +85,7 @@ class BucketSettingVerbs(S3Base):
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
         """
         headers, body = settings_operations.access_headers(acl, grants)
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         request = settings_operations.about_bucket("PUT", authorizer.place, "acl", body=body)
         request.headers.update(headers)
         self._client.send(request, authorizer, operations.no_content)
@@ -313,7 +313,7 @@ class BucketSettingVerbs(S3Base):
 
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBucketInventoryConfigurations.html
         """
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         found: list[dict[str, Any]] = []
         tokens: set[str] = set()
         token: str | None = None
@@ -334,17 +334,17 @@ class BucketSettingVerbs(S3Base):
     def _bucket_setting(
         self, setting: str, parse: Callable[[bytes], _T], bucket: str | None, identifier: str | None = None
     ) -> _T:
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         request = settings_operations.about_bucket("GET", authorizer.place, setting, identifier=identifier)
         return self._client.send(request, authorizer, lambda _request, response: parse(operations.document(response)))
 
     def _put_bucket_setting(self, setting: str, body: bytes, bucket: str | None, identifier: str | None = None) -> None:
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         request = settings_operations.about_bucket("PUT", authorizer.place, setting, identifier=identifier, body=body)
         self._client.send(request, authorizer, operations.no_content)
 
     def _delete_bucket_setting(self, setting: str, bucket: str | None, identifier: str | None = None) -> None:
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         request = settings_operations.about_bucket("DELETE", authorizer.place, setting, identifier=identifier)
         self._client.send(request, authorizer, operations.no_content)
 

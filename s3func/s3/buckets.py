@@ -30,19 +30,23 @@ class BucketVerbs(S3Base):
         access lists have no effect), "BucketOwnerPreferred" or "ObjectWriter".
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
         """
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         request = operations.create_bucket(
             authorizer.place,
             acl=acl,
             object_lock=object_lock,
             object_ownership=object_ownership,
-            is_aws=self._endpoint.is_aws,
+            is_aws=self._endpoint.names_location,
         )
+        if authorizer.place.service == "s3express":
+            from s3func.s3.express import directory_bucket_document
+
+            request = operations.with_document(request, directory_bucket_document(authorizer.bucket or ""))
         self._client.send(request, authorizer, operations.no_content)
 
     def delete_bucket(self, bucket: str | None = None) -> None:
         """Delete an empty bucket. BucketNotEmpty, NoSuchBucket."""
-        authorizer = self._at(bucket)
+        authorizer = self._at_control(bucket)
         request = operations.on_bucket("DELETE", authorizer.place)
         self._client.send(request, authorizer, operations.no_content)
 

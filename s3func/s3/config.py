@@ -28,6 +28,7 @@ class Settings(NamedTuple):
     use_dualstack_endpoint: bool = False
     use_fips_endpoint: bool = False
     use_arn_region: bool | None = None
+    us_east_1_regional_endpoint: str | None = None
     disable_multiregion_access_points: bool = False
     disable_express_session_auth: bool = False
     payload_signing_enabled: bool = False
@@ -80,6 +81,13 @@ VARIABLES = (
         "s3_disable_express_session_auth",
         "",
         "flag",
+    ),
+    Variable(
+        "us_east_1_regional_endpoint",
+        ("AWS_S3_US_EAST_1_REGIONAL_ENDPOINT",),
+        "s3_us_east_1_regional_endpoint",
+        "us_east_1_regional_endpoint",
+        "legacy regional",
     ),
     Variable("payload_signing_enabled", (), "", "payload_signing_enabled", "flag"),
     Variable("ca_bundle", ("AWS_CA_BUNDLE",), "ca_bundle"),

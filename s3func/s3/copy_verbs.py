@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.errors import NoSuchKey, NotImplementedByStore
 from s3func.s3.base import S3Base
-from s3func.s3.endpoints import check_bucket
 from s3func.s3.headers import check_key, etag_value, extra_headers
 from s3func.s3.operations import version_query
 from s3func.s3.payload import CHECKSUMS
@@ -40,7 +39,7 @@ class CopyVerbs(S3Base):
         source_bucket, source_key, source_version_id, source_if_match = source
         dest_bucket, dest_key, if_match, if_none_match = dest
         self._check_copy(source_key, dest_key, source_version_id, source_bucket, dest_bucket)
-        bucket = check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
+        source_authorizer = self._at(source_bucket, "source_bucket")
         for name, etag in (("source_if_match", source_if_match), ("if_match", if_match)):
             if etag is not None:
                 etag_value(name, etag)
@@ -57,7 +56,7 @@ class CopyVerbs(S3Base):
                 clock=self._clock,
                 skew=self._skew,
                 source=Source(
-                    self._at(bucket, "source_bucket"), bucket, source_key, source_version_id, source_if_match
+                    source_authorizer, source_authorizer.bucket or "", source_key, source_version_id, source_if_match
                 ),
                 authorizer=self._at(dest_bucket, "dest_bucket"),
                 key=dest_key,
@@ -82,8 +81,8 @@ class CopyVerbs(S3Base):
         source_bucket: str | None,
         dest_bucket: str | None,
     ) -> None:
-        check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket")
-        check_bucket(dest_bucket if dest_bucket is not None else self.bucket, "dest_bucket")
+        self._at(source_bucket, "source_bucket")
+        self._at(dest_bucket, "dest_bucket")
         check_key(source_key, "source_key")
         version_query(source_version_id, "source_version_id")
         check_key(dest_key, "dest_key")

@@ -179,7 +179,7 @@ def _head(job: Copy) -> HeadResult:
         if_none_match=None,
         if_modified_since=None,
         if_unmodified_since=None,
-        verify=True,
+        verify=source.authorizer.endpoint.verifies,
         headers=None,
     )
     request.headers.update(headers_for_source(job.fields))

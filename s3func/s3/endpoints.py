@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/general/latest/gr/s3.html
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 if TYPE_CHECKING:
     from s3func.s3.stores import Store
@@ -73,6 +73,24 @@ class Place(NamedTuple):
     scheme: str = SIGV4
 
 
+class EndpointKeywords(TypedDict, total=False):
+    """What S3Session can be told about its endpoint besides endpoint_url, region and addressing_style.
+
+    store: which store it is, a name of docs/providers.md ("r2", "wasabi", "minio" …), where the host of endpoint_url does
+    not say so; with a region it stands for the endpoint_url of most. use_dualstack, use_fips, use_accelerate: AWS's
+    endpoints of these kinds. use_arn_region: False refuses a bucket given as an ARN of another region than the session's.
+    disable_s3_express_session_auth: sign requests to directory buckets with the account's own credentials.
+    None: what environment and profile say.
+    """
+
+    store: str | None
+    use_dualstack: bool | None
+    use_fips: bool | None
+    use_accelerate: bool | None
+    use_arn_region: bool | None
+    disable_s3_express_session_auth: bool | None
+
+
 class EndpointOptions(NamedTuple):
     """Which of AWS's endpoints a session uses.
 
@@ -118,6 +136,7 @@ class Endpoint:
         "path",
         "region",
         "scheme",
+        "store",
         "url",
     )
 
@@ -138,6 +157,7 @@ class Endpoint:
         self.region = check_region(region)
         self.addressing_style = addressing_style
         self.options = options
+        self.store = store
         self.is_aws = endpoint_url is None
         if options is not PLAIN:
             _check_options(options, endpoint_url, region, addressing_style)
@@ -148,6 +168,21 @@ class Endpoint:
         # A bucket becomes a part of the host name where the store is known to have a wildcard in its DNS.
         self._hosted = self.is_aws or (store is not None and store.addressing == "virtual")
         self.parts = PartRules() if store is None else PartRules(store.max_parts, store.equal_parts, store.copies_parts)
+
+    @property
+    def verifies(self) -> bool:
+        """Whether the store may be asked for the checksums that it keeps."""
+        return self.store is None or self.store.verifies
+
+    @property
+    def names_location(self) -> bool:
+        """Whether CreateBucket has to name the region."""
+        return self.is_aws or (self.store is not None and self.store.names_location)
+
+    @property
+    def tells_region(self) -> bool:
+        """Whether the store says where a bucket is when anybody asks for it."""
+        return self.is_aws or (self.store is not None and self.store.tells_region)
 
     def authority(self, region: str) -> str:
         """The host, with the port if it is not the usual one, that serves a region."""
@@ -284,6 +319,11 @@ def is_region(text: str) -> bool:
 def is_loopback(origin: str) -> bool:
     """Whether the bytes of a request to this origin never leave the machine."""
     return re.fullmatch(_LOOPBACK, origin) is not None
+
+
+def host_of(url: str) -> str:
+    """The host of an endpoint, without a port."""
+    return re.sub(r":[0-9]+\Z", "", split_url(url)[1])
 
 
 def split_url(url: str) -> tuple[str, str, str]:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.errors import NoSuchUpload, NotFound, S3FuncError
 from s3func.s3.base import S3Base
-from s3func.s3.endpoints import check_bucket
 from s3func.s3.headers import check_key, etag_value, extra_headers, header_value
 from s3func.s3.payload import CHECKSUMS, body_length, describe
 from s3func.transport.body import BodySource, body_of
@@ -300,7 +299,7 @@ class MultipartVerbs(S3Base):
             key,
             upload_id,
             part_number,
-            check_bucket(source_bucket if source_bucket is not None else self.bucket, "source_bucket"),
+            self._at(source_bucket, "source_bucket").bucket or "",
             source_key,
             source_version_id,
             {} if headers is None else extra_headers(headers),

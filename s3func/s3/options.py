@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from s3func.errors import CredentialsError
 from s3func.s3.config import read_settings
 from s3func.s3.credentials import Credentials, from_arguments, from_environment
-from s3func.s3.endpoints import PLAIN, Endpoint, EndpointOptions
+from s3func.s3.endpoints import PLAIN, Endpoint, EndpointKeywords, EndpointOptions, host_of, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,26 +108,54 @@ class Options:
             )
         )
 
-    def endpoint(self, addressing_style: str) -> Endpoint:
-        """The endpoint, with what environment and profile say about it."""
+    def endpoint(self, addressing_style: str, keywords: EndpointKeywords) -> Endpoint:
+        """The endpoint, with what environment and profile say about it, and what is known of the store."""
+        unknown = keywords.keys() - EndpointKeywords.__annotations__.keys()
+        if unknown:
+            raise TypeError(f"S3Session has no argument {min(unknown)!r}")
         settings = self.settings
         style = settings.addressing_style if addressing_style == "auto" else addressing_style
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
-        region = self._region if self._region is not None else settings.region
-        options = PLAIN if url is IN_PROCESS_URL else _endpoint_options(settings)
-        return Endpoint(url, DEFAULT_REGION if region is None else region, style, options)
+        options = _endpoint_options(settings, keywords, url)
+        otherwise = settings.region or DEFAULT_REGION
+        store = None
+        if (name := keywords.get("store")) is not None:
+            from s3func.s3.stores import named
+
+            store = named(name)
+            if url is None and store.is_elsewhere:
+                url = store.url(self._region or settings.region)
+        if url is None:
+            return Endpoint(None, otherwise if self._region is None else self._region, style, options)
+        host = host_of(url)
+        if store is None and not is_loopback(url):
+            from s3func.s3.stores import at_host
+
+            store = at_host(host)
+        if store is not None:
+            # The host knows better than AWS_REGION, which is about AWS.
+            otherwise = store.region_of(host) or otherwise
+        return Endpoint(url, otherwise if self._region is None else self._region, style, options, store)
 
 
-def _endpoint_options(settings: Settings) -> EndpointOptions:
-    """Which of AWS's endpoints environment and profile ask for."""
+def _endpoint_options(settings: Settings, keywords: EndpointKeywords, endpoint_url: str | None) -> EndpointOptions:
+    """Which of AWS's endpoints are asked for. What environment and profile want of AWS's means no other endpoint."""
+    is_aws = endpoint_url is None
     options = EndpointOptions(
-        use_dualstack=settings.use_dualstack_endpoint,
-        use_fips=settings.use_fips_endpoint,
-        use_accelerate=settings.use_accelerate_endpoint,
+        use_dualstack=settings.use_dualstack_endpoint and is_aws,
+        use_fips=settings.use_fips_endpoint and is_aws,
+        use_accelerate=settings.use_accelerate_endpoint and is_aws,
         use_arn_region=settings.use_arn_region is not False,
+        use_global_endpoint=settings.us_east_1_regional_endpoint == "legacy",
         disable_multiregion_access_points=settings.disable_multiregion_access_points,
         disable_s3_express_session_auth=settings.disable_express_session_auth,
     )
+    for name, value in keywords.items():
+        if name == "store" or value is None:
+            continue
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+        options = options._replace(**{name: value})
     return PLAIN if options == PLAIN else options
 
 

@@ -17,6 +17,7 @@ from s3func.s3.endpoints import S3EXPRESS, SIGV4, SIGV4A, Place, is_host_label, 
 if TYPE_CHECKING:
     from s3func.s3.endpoints import Endpoint
 
+_ARN = r"[A-Za-z0-9:/._*%+=,@-]+"
 _LABEL = r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
 # usw2-az1, usw2-lax1-az1 …: the zone of a directory bucket stands in its name.
 _DIRECTORY = r"(?P<name>.+)--(?P<zone>[a-z0-9]+(?:-[a-z0-9]+)+)--xa?-s3"
@@ -38,6 +39,8 @@ class Arn(NamedTuple):
 def parse_arn(text: str, name: str = "bucket") -> Arn:
     """Take an ARN apart; ValueError names the argument where it is none that can stand for a bucket."""
     shown = repr(text[:200])
+    if re.fullmatch(_ARN, text) is None:
+        raise ValueError(f"{name} is an ARN with characters that no ARN has: {shown}")
     parts = text.split(":", 5)
     if len(parts) != 6 or parts[0] != "arn" or not (parts[1] and parts[2] and parts[5]):
         raise ValueError(f"{name} is no ARN: arn:partition:service:region:account:resource is one, not {shown}")

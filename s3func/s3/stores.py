@@ -23,6 +23,8 @@ class Store(NamedTuple):
     addressing: what addressing_style="auto" means. checksums: whether uploads may carry x-amz-checksum-…
     verifies: whether reads may ask for the stored checksum (x-amz-checksum-mode). max_parts: of a multipart upload.
     equal_parts: all parts but the last have to have one size. copies_parts: whether there is UploadPartCopy.
+    names_location: whether CreateBucket has to name the region in its document (LocationConstraint).
+    tells_region: whether the answer to any HEAD of a bucket, also to one that is unsigned, says which region it is in.
     notes: what is different and cannot be helped here. sources: URLs.
     """
 
@@ -37,7 +39,14 @@ class Store(NamedTuple):
     max_parts: int = 10_000
     equal_parts: bool = False
     copies_parts: bool = True
+    names_location: bool = False
+    tells_region: bool = False
     notes: str = ""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether it is another store than the one that is meant where nothing is said."""
+        return self is not DEFAULT
 
     def region_of(self, host: str) -> str | None:
         """The region that the host names, or the store's usual one."""
@@ -105,6 +114,8 @@ STORES = (
             "https://docs.aws.amazon.com/general/latest/gr/s3.html",
             "https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html",
         ),
+        names_location=True,
+        tells_region=True,
         notes="Without endpoint_url buckets are part of the host name; with one they are in the path, as in boto3.",
     ),
     Store(
@@ -324,6 +335,9 @@ STORES = (
 )
 
 
+DEFAULT = next(store for store in STORES if store.name == "aws")
+
+
 def named(name: object) -> Store:
     """The row of this name; TypeError or ValueError names the argument."""
     if not isinstance(name, str):
@@ -393,6 +407,8 @@ def _facts(store: Store) -> list[tuple[str, str]]:
         facts.append(("parts of an upload", f"at most {store.max_parts:,}"))
     if store.equal_parts:
         facts.append(("sizes of parts", "all the same but the last"))
+    if store.names_location:
+        facts.append(("create_bucket", "names the region, unless it is us-east-1"))
     if not store.copies_parts:
         facts.append(("large copies", "in one request, for want of UploadPartCopy"))
     return facts

@@ -350,7 +350,9 @@ class PartsUpload:
         put = self.put
         size = sum(length for _, length in self._digests.values())
         place = put.authorizer.place
-        fields = {**put.repeated, "x-amz-checksum-mode": "ENABLED"}
+        fields = dict(put.repeated)
+        if put.authorizer.endpoint.verifies:
+            fields["x-amz-checksum-mode"] = "ENABLED"
         request = operations.bare("HEAD", place, put.path, "", fields)
         request.deadline = put.deadline
         try:

@@ -118,7 +118,7 @@ def test_a_region_that_another_thread_learns() -> None:
     session.close()
 
 
-@pytest.mark.parametrize("region", ["evil.com#", "a/b", "", "us-east-1", "a b", "x" * 64, "é"])
+@pytest.mark.parametrize("region", ["evil.com#", "a/b", "us-east-1", "a b", "x" * 64, "é"])
 def test_a_region_that_leads_nowhere(region: str) -> None:
     """A redirect to what is no region, or to where the request came from, is the error that it is."""
     recorder = Recorder(

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import RetryPolicy, S3Session, Timeouts
+from s3func.s3.endpoints import EndpointKeywords
 from s3func.transport.transfer import TransferConfig
 from s3func.wire.s3xml_multipart import CompletedPart
 from s3func.wire.sigv4 import EXPIRES_MAX_SECONDS
@@ -52,6 +53,14 @@ NO_BUCKETS = [
     "é",
     "\ud800",
     "b" * 256,
+    "arn:",
+    "arn:aws:s3:::bucket",
+    "arn:aws:sqs:us-east-1:123456789012:queue",
+    "arn:aws:s3:us-east-1:123_456:accesspoint/x",
+    "arn:aws:s3:us-east-1:123456789012:accesspoint/a.b",
+    "arn:aws:s3:evil.com#:123456789012:accesspoint/x",
+    "arn:aws:s3:us-east-1:123456789012:accesspoint/x\r\n",
+    "arn:aws:s3:cn-north-1:123456789012:accesspoint/x",
 ]
 NO_QUERY_TEXTS = [5, b"text", ["text"], True, "\ud800", "a\udfffb"]
 NO_VERSIONS = [*NO_QUERY_TEXTS, ""]
@@ -508,6 +517,12 @@ NEW_SESSION = Verb(
         "profile": [5, b"default", "", ["default"]],
         "credentials": [5, "AKID", (ACCESS_KEY_ID, SECRET), {"access_key_id": "a"}],
         "addressing_style": [None, "", "Path", "dns", 5, []],
+        "store": [5, b"r2", "", "R2", "nowhere", ["r2"]],
+        "use_dualstack": [5, "", "yes"],
+        "use_fips": [5, "", "yes"],
+        "use_accelerate": [5, "", "yes"],
+        "use_arn_region": [5, "", "yes"],
+        "disable_s3_express_session_auth": [5, "", "yes"],
         "timeouts": [
             5,
             (1, 2, 3),
@@ -557,7 +572,8 @@ def verb_cases() -> Iterator[Any]:
 def arguments(function: object) -> set[str]:
     """The names of a method's arguments."""
     assert callable(function)
-    return set(inspect.signature(function).parameters) - {"self"}
+    names = set(inspect.signature(function).parameters) - {"self"}
+    return names - {"endpoint"} | EndpointKeywords.__annotations__.keys() if "endpoint" in names else names
 
 
 def test_no_argument_is_forgotten() -> None:
