@@ -539,7 +539,7 @@ lock = session.lock("job")
 lock.acquire()
 waiter = session.lock("job")
 threading.Thread(target=waiter.acquire, daemon=True).start()
-while len(session.lock("job").owners()) < 2:
+while [owner.state for owner in session.lock("job").owners()] != ["holding", "waiting"]:
     time.sleep(0.01)
 {way}
 """
