@@ -9,8 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.errors import AccessDenied, NotFound, SourceChanged
-from s3func.sync.compare import Compare, Outcome, object_has_content, one_is_unchanged, same_time
-from s3func.sync.contents import ContentTest, Finding, digests, same_heads
+from s3func.sync.compare import (
+    Compare,
+    Outcome,
+    is_md5,
+    is_sha1,
+    object_has_content,
+    one_is_unchanged,
+    same_time,
+)
+from s3func.sync.contents import ContentTest, Finding, digests, part_sizes_of, same_heads
 from s3func.sync.entry import LocalEntry
 from s3func.sync.local import LocalTree
 from s3func.sync.remote import RemotePrefix
@@ -138,21 +146,30 @@ class Examiner:
             return True
         if not row.is_racy and one_is_unchanged(row, entry):
             return False
-        if row.md5 is None:
-            # Of a large object nobody knows the MD5. Size, both times and inode are what is left to tell by.
-            return not one_is_unchanged(row, entry)
-        if md5 is None:
-            try:
-                md5 = self.md5(entry)
-            except SourceChanged:
-                return True
-        return md5 != row.md5
+        try:
+            return not self.has_content(entry, row, md5)
+        except SourceChanged:
+            return True
 
-    def md5(self, entry: LocalEntry) -> str:
-        """The MD5 of a file. OSError, SourceChanged."""
+    def has_content(self, entry: LocalEntry, row: StateRow, md5: str | None = None) -> bool:
+        """Whether a file has the content that a row is about. md5: of the file, if known. OSError, SourceChanged."""
+        etag = row.other_etag or ""
+        expected = row.md5 or (etag if is_md5(etag) else None)
+        if expected is not None:
+            return (digests(self._tree, entry).md5 if md5 is None else md5) == expected
+        expected = row.sha1 or (etag if is_sha1(etag) else None)
+        parts = part_sizes_of(etag, entry.size, row.part_size)
+        if expected is None and not parts:
+            # No hash is known. Size, both times and inode are what is left to tell by.
+            return one_is_unchanged(row, entry)
+        found = digests(self._tree, entry, sha1=expected is not None, part_sizes=parts)
+        return found.sha1 == expected if expected is not None else etag in found.etags.values()
+
+    @property
+    def _tree(self) -> LocalTree:
         tree = self._source if isinstance(self._source, LocalTree) else self._target
         assert isinstance(tree, LocalTree)
-        return digests(tree, entry).md5
+        return tree
 
 
 def _have_content(row: StateRow, one: RemoteEntry, other: RemoteEntry) -> bool:

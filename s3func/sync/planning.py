@@ -16,6 +16,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
+from s3func.errors import SourceChanged
 from s3func.sync.compare import Compare, decide, one_is_unchanged
 from s3func.sync.entry import LocalEntry
 from s3func.sync.operation import Kind, Operation, Side, side_of
@@ -203,11 +204,15 @@ class Planner:
 
     def _moved(self, source: LocalEntry, earlier: StateRow) -> Operation:
         """A file that was somewhere else before: the store may have its content already."""
-        md5 = self._examiner.md5(source)
-        if md5 != earlier.md5:
+        try:
+            is_it = self._examiner.has_content(source, earlier)
+        except SourceChanged:
+            is_it = False
+        if not is_it:
             return self._transferred(source, None, "new")
         # The ETag that the object of the earlier name must still have travels with the source.
-        side = side_of(source)._replace(md5=md5, etag=earlier.other_etag, part_size=earlier.part_size)
+        known = side_of(source)._replace(md5=earlier.md5, sha1=earlier.sha1, part_size=earlier.part_size)
+        side = known._replace(etag=earlier.other_etag)
         moved = Operation("rename", source.name, source.size, "renamed", side, None, _path(source, None))
         return moved._replace(moved_from=earlier.name)
 

@@ -154,8 +154,7 @@ class State:
             columns = ", ".join(StateRow._fields)
             try:
                 found = self._looker.execute(
-                    f"SELECT {columns} FROM entry WHERE one_inode = ? AND one_size = ? AND one_mtime_ns = ? "  # noqa: S608
-                    "AND md5 IS NOT NULL LIMIT 1",
+                    f"SELECT {columns} FROM entry WHERE one_inode = ? AND one_size = ? AND one_mtime_ns = ? LIMIT 1",  # noqa: S608
                     (_signed(inode), size, mtime_ns),
                 ).fetchone()
             except sqlite3.Error:
@@ -180,7 +179,7 @@ class State:
         return int(found["root_device"]) & mask, int(found["root_inode"]) & mask
 
     def adopt_root(self, identity: tuple[int, int] | None) -> None:
-        """From the next recorded row on, this is the folder that is meant."""
+        """This is the folder that is meant, if anything is recorded of it."""
         with self._lock:
             self._root = identity
 
@@ -271,7 +270,7 @@ class State:
                 self._write()
 
     def _write(self) -> None:
-        if not self._pending:
+        if not self._pending and (self._root is None or self._writer is None):
             return
         try:
             if self._writer is None:
@@ -286,6 +285,7 @@ class State:
                 if self._root is not None:
                     device, inode = map(_signed, self._root)
                     self._writer.executemany(_META, [("root_device", device), ("root_inode", inode)])
+                    self._root = None
         except (sqlite3.Error, OSError) as error:
             raise SyncError(f"the state {self.path!r} cannot be written: {error}") from error
         self._pending.clear()
