@@ -54,8 +54,8 @@ class Settings:
     part_mib: int
 
 
-FULL = Settings(5, 0.4, 0.1, 8, 3, 7, 1024, 10, 26)
-QUICK = Settings(1, 0.1, 0.05, 8, 1, 1, 256, 10, 26)
+FULL = Settings(5, 0.4, 0.1, 8, 3, 7, 1024, 16, 32)
+QUICK = Settings(1, 0.1, 0.05, 8, 1, 1, 256, 16, 16)
 
 
 class CallsFailed(Exception):

@@ -11,13 +11,22 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from s3func.b2 import operations
 from s3func.b2.auth import Account, AccountAuthorizer, PublicAuthorizer, account_of
-from s3func.b2.config import CAPABILITIES, IN_PROCESS_URL, REALM, Address, address, check_bucket
+from s3func.b2.config import (
+    CAPABILITIES,
+    CONNECTIONS,
+    IN_PROCESS_URL,
+    REALM,
+    TRANSFER,
+    Address,
+    address,
+    check_bucket,
+)
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import CredentialsError, NoSuchBucket, NoSuchKey, NotFound, NotSupported, S3FuncError
 from s3func.session import Session
 from s3func.transport.client import Client
 from s3func.transport.settings import checked_count, checked_policy, checked_timeouts
-from s3func.transport.transfer import DEFAULT_TRANSFER, checked_transfer
+from s3func.transport.transfer import checked_transfer
 from s3func.wire.b2json_account import parse_buckets
 
 if TYPE_CHECKING:
@@ -44,7 +53,7 @@ class B2Base(Session):
         access_key_id: str | None = None,
         access_key: str | None = None,
         bucket: str | None = None,
-        max_connections: int = 10,
+        max_connections: int = CONNECTIONS,
         max_attempts: int | None = None,
         read_timeout: float | None = None,
         download_url: str | None = None,
@@ -68,7 +77,8 @@ class B2Base(Session):
         B2_APPLICATION_KEY_ID and B2_APPLICATION_KEY. bucket: may be left out where the key is for one bucket only.
         realm: where accounts are authorized, in place of Backblaze. download_url: where downloads come from in place of what B2 says, a CDN in
         front of it, say; without a key, where a public bucket is read. stream: False makes get_object read every body
-        at once. timeouts, retries, max_connections, transfer, transport: as for S3Session. verify_downloads: compare
+        at once. timeouts, retries, max_connections, transfer, transport: as for S3Session, but 16 parts at a time
+        unless transfer says otherwise, because B2 limits the speed of each connection. verify_downloads: compare
         whole files with their SHA-1. large_file_sha1: read what is sent in parts once more, beforehand, so that B2 can
         keep the SHA-1 of the whole; without it a large file is not compared when it is downloaded.
         """
@@ -101,7 +111,7 @@ class B2Base(Session):
         self._verify = verify_downloads
         self._stream = stream
         self._large_file_sha1 = large_file_sha1
-        self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
+        self._transfer = TRANSFER if transfer is None else checked_transfer(transfer)
 
     @property
     def realm(self) -> str:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from s3func.errors import ProtocolError
 from s3func.models import Capabilities
+from s3func.transport.transfer import TransferConfig
 from s3func.wire.encoding import encode_path
 
 REALM = "https://api.backblazeb2.com"
@@ -25,6 +26,9 @@ PAGE_MAX = 1000
 PRESIGNED_MAX_SECONDS = 604_800
 AUTHORIZED_SECONDS = 23 * 3600.0
 """A token lasts 24 hours at most; it is renewed before anybody has to be refused."""
+CONNECTIONS = 16
+"""Parts of a large file at a time, and connections kept: B2 limits the speed of each."""
+TRANSFER = TransferConfig(concurrency=CONNECTIONS)
 UPLOAD_URLS_MAX = 5
 """Different upload URLs that one upload tries before it fails, as B2 recommends."""
 
