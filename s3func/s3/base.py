@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import NotSupported, S3FuncError
 from s3func.s3.auth import SigV4Authorizer, Skew
-from s3func.s3.endpoints import SIGV4, SIGV4A, EndpointKeywords, check_bucket
+from s3func.s3.endpoints import SIGV4, SIGV4A, check_bucket
 from s3func.s3.options import IN_PROCESS_URL, Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from s3func.s3.auth import CredentialsSource
     from s3func.s3.config import Settings
     from s3func.s3.credentials import Credentials
+    from s3func.s3.endpoint_keywords import EndpointKeywords
     from s3func.s3.endpoints import Endpoint, Place
     from s3func.s3.request_options import Encryption, RequestOptions
     from s3func.transport.retry import RetryPolicy

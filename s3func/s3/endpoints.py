@@ -10,7 +10,7 @@ https://docs.aws.amazon.com/general/latest/gr/s3.html
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from s3func.s3.stores import Store
@@ -39,11 +39,15 @@ SIGV4, SIGV4A, S3EXPRESS = "sigv4", "sigv4a", "sigv4-s3express"
 GLOBAL_REGION = "aws-global"
 
 
-class Partition(NamedTuple):
+class Partition:
     """A part of AWS that knows nothing of the others: accounts, regions and domain are its own."""
 
-    name: str
-    domain: str
+    __slots__ = ("domain", "name")
+
+    def __init__(self, name: str, domain: str) -> None:
+        """As AWS calls it, and what its hosts end in."""
+        self.name = name
+        self.domain = domain
 
 
 _AWS = Partition("aws", "amazonaws.com")
@@ -73,52 +77,64 @@ class Place(NamedTuple):
     scheme: str = SIGV4
 
 
-class EndpointKeywords(TypedDict, total=False):
-    """What S3Session can be told about its endpoint besides endpoint_url, region and addressing_style.
-
-    store: which store it is, a name of docs/providers.md ("r2", "wasabi", "minio" …), where the host of endpoint_url does
-    not say so; with a region it stands for the endpoint_url of most. use_dualstack, use_fips, use_accelerate: AWS's
-    endpoints of these kinds. use_arn_region: False refuses a bucket given as an ARN of another region than the session's.
-    disable_s3_express_session_auth: sign requests to directory buckets with the account's own credentials.
-    None: what environment and profile say.
-    """
-
-    store: str | None
-    use_dualstack: bool | None
-    use_fips: bool | None
-    use_accelerate: bool | None
-    use_arn_region: bool | None
-    disable_s3_express_session_auth: bool | None
-
-
-class EndpointOptions(NamedTuple):
+class EndpointOptions:
     """Which of AWS's endpoints a session uses.
 
     use_arn_region: a bucket given as an ARN is asked in the ARN's region; False refuses one of another region than the
     session's. use_global_endpoint: us-east-1 under its old name, s3.amazonaws.com.
     """
 
-    use_dualstack: bool = False
-    use_fips: bool = False
-    use_accelerate: bool = False
-    use_arn_region: bool = True
-    use_global_endpoint: bool = False
-    disable_multiregion_access_points: bool = False
-    disable_s3_express_session_auth: bool = False
+    # No NamedTuple: making one takes a tenth of a millisecond of every import.
+    __slots__ = (
+        "disable_multiregion_access_points",
+        "disable_s3_express_session_auth",
+        "use_accelerate",
+        "use_arn_region",
+        "use_dualstack",
+        "use_fips",
+        "use_global_endpoint",
+    )
+
+    def __init__(
+        self,
+        *,
+        use_dualstack: bool = False,
+        use_fips: bool = False,
+        use_accelerate: bool = False,
+        use_arn_region: bool = True,
+        use_global_endpoint: bool = False,
+        disable_multiregion_access_points: bool = False,
+        disable_s3_express_session_auth: bool = False,
+    ) -> None:
+        """Without arguments: AWS's usual ones."""
+        self.use_dualstack = use_dualstack
+        self.use_fips = use_fips
+        self.use_accelerate = use_accelerate
+        self.use_arn_region = use_arn_region
+        self.use_global_endpoint = use_global_endpoint
+        self.disable_multiregion_access_points = disable_multiregion_access_points
+        self.disable_s3_express_session_auth = disable_s3_express_session_auth
 
 
 PLAIN = EndpointOptions()
 
 
-class PartRules(NamedTuple):
+class PartRules:
     """What a store wants of the parts of large objects.
 
     most: parts of an upload. equal: all but the last of one size. copied: whether a part may be a copy (UploadPartCopy).
     """
 
-    most: int = 10_000
-    equal: bool = False
-    copied: bool = True
+    __slots__ = ("copied", "equal", "most")
+
+    def __init__(self, most: int = 10_000, equal: bool = False, copied: bool = True) -> None:
+        """Without arguments: S3's own."""
+        self.most = most
+        self.equal = equal
+        self.copied = copied
+
+
+S3_RULES = PartRules()
 
 
 class Endpoint:
@@ -167,7 +183,7 @@ class Endpoint:
         self._template = None if store is None else store.template_of(self._authority)
         # A bucket becomes a part of the host name where the store is known to have a wildcard in its DNS.
         self._hosted = self.is_aws or (store is not None and store.addressing == "virtual")
-        self.parts = PartRules() if store is None else PartRules(store.max_parts, store.equal_parts, store.copies_parts)
+        self.parts = S3_RULES if store is None else PartRules(store.max_parts, store.equal_parts, store.copies_parts)
 
     @property
     def verifies(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from s3func.errors import CredentialsError
 from s3func.s3.config import read_settings
 from s3func.s3.credentials import Credentials, from_arguments, from_environment
-from s3func.s3.endpoints import PLAIN, Endpoint, EndpointKeywords, EndpointOptions, host_of, is_loopback
+from s3func.s3.endpoints import PLAIN, Endpoint, EndpointOptions, host_of, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s3func.s3.auth import CredentialsSource
     from s3func.s3.config import Settings
     from s3func.s3.credentials.files import Profile, ProfileFiles
+    from s3func.s3.endpoint_keywords import EndpointKeywords
 
 DEFAULT_REGION = "us-east-1"
 # In-process transports have no address; this one is path-style, and says that nothing leaves the machine.
@@ -110,9 +111,8 @@ class Options:
 
     def endpoint(self, addressing_style: str, keywords: EndpointKeywords) -> Endpoint:
         """The endpoint, with what environment and profile say about it, and what is known of the store."""
-        unknown = keywords.keys() - EndpointKeywords.__annotations__.keys()
-        if unknown:
-            raise TypeError(f"S3Session has no argument {min(unknown)!r}")
+        if keywords:
+            _check_keywords(keywords)
         settings = self.settings
         style = settings.addressing_style if addressing_style == "auto" else addressing_style
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
@@ -138,25 +138,33 @@ class Options:
         return Endpoint(url, otherwise if self._region is None else self._region, style, options, store)
 
 
+def _check_keywords(keywords: EndpointKeywords) -> None:
+    from s3func.s3.endpoint_keywords import EndpointKeywords
+
+    unknown = keywords.keys() - EndpointKeywords.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"S3Session has no argument {min(unknown)!r}")
+    for name, value in keywords.items():
+        if name != "store" and not (value is None or isinstance(value, bool)):
+            raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
+
+
 def _endpoint_options(settings: Settings, keywords: EndpointKeywords, endpoint_url: str | None) -> EndpointOptions:
     """Which of AWS's endpoints are asked for. What environment and profile want of AWS's means no other endpoint."""
     is_aws = endpoint_url is None
-    options = EndpointOptions(
-        use_dualstack=settings.use_dualstack_endpoint and is_aws,
-        use_fips=settings.use_fips_endpoint and is_aws,
-        use_accelerate=settings.use_accelerate_endpoint and is_aws,
-        use_arn_region=settings.use_arn_region is not False,
-        use_global_endpoint=settings.us_east_1_regional_endpoint == "legacy",
-        disable_multiregion_access_points=settings.disable_multiregion_access_points,
-        disable_s3_express_session_auth=settings.disable_express_session_auth,
-    )
-    for name, value in keywords.items():
-        if name == "store" or value is None:
-            continue
-        if not isinstance(value, bool):
-            raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
-        options = options._replace(**{name: value})
-    return PLAIN if options == PLAIN else options
+    wanted = {
+        "use_dualstack": settings.use_dualstack_endpoint and is_aws,
+        "use_fips": settings.use_fips_endpoint and is_aws,
+        "use_accelerate": settings.use_accelerate_endpoint and is_aws,
+        "use_arn_region": settings.use_arn_region is not False,
+        "use_global_endpoint": settings.us_east_1_regional_endpoint == "legacy",
+        "disable_multiregion_access_points": settings.disable_multiregion_access_points,
+        "disable_s3_express_session_auth": settings.disable_express_session_auth,
+    }
+    wanted |= {name: value for name, value in keywords.items() if isinstance(value, bool)}
+    if all(getattr(PLAIN, name) == value for name, value in wanted.items()):
+        return PLAIN
+    return EndpointOptions(**wanted)
 
 
 def _checked(provider: Callable[[], Credentials]) -> Callable[[], Credentials]:

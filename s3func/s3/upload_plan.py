@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from s3func.s3.endpoints import PartRules
+from s3func.s3.endpoints import S3_RULES, PartRules
 from s3func.transport.transfer import MIB, TransferConfig
 
 PART_MIN = 8 * MIB
@@ -21,8 +21,6 @@ _ALIGNMENT = 4096
 # Parts of a stream of unknown length stay as they are for so many, and then double every so many.
 _EQUAL_PARTS, _EQUAL_GIVEN_PARTS, _DOUBLED_EVERY = 1000, 5000, 250
 _STREAM_MEMORY_MAX = 1024 * MIB
-S3_RULES = PartRules()
-"""S3's own; other stores may have others."""
 
 
 class Part(NamedTuple):

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import RetryPolicy, S3Session, Timeouts
-from s3func.s3.endpoints import EndpointKeywords
+from s3func.s3.endpoint_keywords import EndpointKeywords
 from s3func.transport.transfer import TransferConfig
 from s3func.wire.s3xml_multipart import CompletedPart
 from s3func.wire.sigv4 import EXPIRES_MAX_SECONDS
