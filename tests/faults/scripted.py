@@ -188,6 +188,8 @@ class Scripted:
 
     def close(self) -> None:
         """End every conversation and wait for the threads; AssertionError when the script was not followed."""
+        # What a client sent before it lost its patience may still be on its way to a thread.
+        eventually(lambda: not self._steps)
         self._stopped.set()
         # A listening socket is woken by a connection on every system, by shutdown() or close() on some.
         with contextlib.suppress(OSError):

@@ -106,7 +106,7 @@ def test_an_upload_survives(fault: Step, kind: str, tmp_path: Any) -> None:
     with Scripted(always=service) as server:
         service.port = server.port
         # Short where the test waits for it, long where a busy machine might take as long.
-        seconds = 1.0 if fault is FAULTS["stalled"] else 30.0
+        seconds = 1.5 if fault is FAULTS["stalled"] else 30.0
         with B2Session("id", "secret", "bucket", realm=server.url, read_timeout=seconds) as session:
             result = session.put_object("key", BODY if kind == "bytes" else path)
     assert hashlib.sha1(BODY).hexdigest() == result.etag

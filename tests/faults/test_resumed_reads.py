@@ -339,10 +339,11 @@ def test_a_stalled_body(serve: Serve, connect: Connect) -> None:
         exchange.send(store.answer(exchange)[:300_000])
         exchange.stall()
 
-    session = connect(serve(stalls, store), timeouts=Timeouts(read=0.1))
+    # Long enough for a busy machine to answer what shall be answered.
+    session = connect(serve(stalls, store), timeouts=Timeouts(read=1.5))
     assert DATA == session.get_object("key").read()
     with pytest.raises(TimedOut):
-        connect(serve(stalls), timeouts=Timeouts(read=0.1), retries=1).get_object("key").read()
+        connect(serve(stalls), timeouts=Timeouts(read=0.3), retries=1).get_object("key").read()
 
 
 def test_the_total_time_holds_for_the_body(serve: Serve, connect: Connect, clock: FakeClock) -> None:

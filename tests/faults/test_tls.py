@@ -198,7 +198,7 @@ def test_a_refusal_from_a_server_that_stops_reading(serve: Serve, connect: Conne
         exchange.stall_unread()
 
     with pytest.raises(AccessDenied):
-        connect(serve(refuse, context=tls), timeouts=Timeouts(read=0.3)).put_object("key", LARGE * 4)
+        connect(serve(refuse, context=tls), timeouts=Timeouts(read=1.5)).put_object("key", LARGE * 4)
 
 
 @pytest.mark.parametrize("large", [False, True])

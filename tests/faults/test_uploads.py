@@ -158,7 +158,7 @@ def test_a_refusal_from_a_server_that_stops_reading(serve: Serve, connect: Conne
         exchange.stall_unread()
 
     with pytest.raises(AccessDenied):
-        connect(serve(refuse), timeouts=Timeouts(read=0.2)).put_object("key", HUGE)
+        connect(serve(refuse), timeouts=Timeouts(read=1.5)).put_object("key", HUGE)
 
 
 def test_slow_down_while_a_body_is_sent(serve: Serve, connect: Connect) -> None:
