@@ -111,7 +111,8 @@ def test_our_session_on_the_store(tmp_path: Path) -> None:
         put = session.put_object("up", tmp_path / "down")
         assert object_sha1(size) == put.content_sha1
         stats = sink.stats()
-    assert (size, 3) == (stats.stored, stats.at_once)
+    assert size == stats.stored
+    assert 1 <= stats.at_once <= 3
 
 
 def test_a_tail_is_read_behind_what_is_thrown_away() -> None:
