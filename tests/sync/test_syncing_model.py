@@ -117,7 +117,7 @@ def expected(
                 "aws": not same_size or (FUTURE in {mtime, there[1]} if "local" in direction else False),
             }[compare]
         result[name] = content if moves else there[0]  # type: ignore[index]  # moves without one
-    if delete == "none" or delete == "tracked":
+    if delete in {"none", "tracked"}:
         result.update({name: there[0] for name, there in target.items() if name not in source})
     return result
 
