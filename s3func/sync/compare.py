@@ -168,10 +168,11 @@ def same_time(mtime_ns: int, stored: str) -> bool | None:
     apart = abs(kept - mtime_ns)
     # Of a number that has few digits nobody knows whether it was cut off; of two that have equally many, they differ.
     mine, theirs = _unit(mtime_ns), _unit(kept)
-    if mine == theirs == _SECOND:
-        # FAT has only even seconds: an odd one becomes one of its neighbours there.
-        return apart == _SECOND and (mtime_ns // _SECOND) % 2 == 0
-    return mine != theirs and apart < max(mine, theirs) * (2 if max(mine, theirs) == _SECOND else 1)
+    # FAT has only even seconds: of a file there, two seconds are one step.
+    is_fat = mine == _SECOND and mtime_ns // _SECOND % 2 == 0
+    if mine == theirs:
+        return is_fat and apart == _SECOND
+    return apart < max(mine, theirs) * (2 if is_fat else 1)
 
 
 def _unit(time_ns: int) -> int:

@@ -31,6 +31,7 @@ _SCHEMA = 1
 _BATCH = 1000
 _ROWS_AHEAD = 1000
 _BUSY_SECONDS = 30.0
+_ATTEMPTS, _PAUSE_SECONDS = 100, 0.05
 RACY_NS = 2_000_000_000
 """How near to a look a change may lie for the file's times not to tell it from a later one: FAT counts by two seconds."""
 
@@ -273,22 +274,35 @@ class State:
         if not self._pending and (self._root is None or self._writer is None):
             return
         try:
-            if self._writer is None:
-                self._writer = self._created()
-            self._writer.execute("BEGIN IMMEDIATE")
-            with self._writer:
-                for change in self._pending:
-                    if isinstance(change, str):
-                        self._writer.execute("DELETE FROM entry WHERE name = ?", (change,))
-                    else:
-                        self._writer.execute(_PUT, change)
-                if self._root is not None:
-                    device, inode = map(_signed, self._root)
-                    self._writer.executemany(_META, [("root_device", device), ("root_inode", inode)])
-                    self._root = None
+            try:
+                self._commit()
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError:
+                # It is damaged where nobody has read so far.
+                if self._writer is not None:
+                    self._writer.close()
+                self._writer, self._is_doubtful = None, True
+                self._commit()
         except (sqlite3.Error, OSError) as error:
             raise SyncError(f"the state {self.path!r} cannot be written: {error}") from error
         self._pending.clear()
+
+    def _commit(self) -> None:
+        if self._writer is None:
+            self._writer = self._created()
+        writer = self._writer
+        writer.execute("BEGIN IMMEDIATE")
+        with writer:
+            for change in self._pending:
+                if isinstance(change, str):
+                    writer.execute("DELETE FROM entry WHERE name = ?", (change,))
+                else:
+                    writer.execute(_PUT, change)
+            if self._root is not None:
+                device, inode = map(_signed, self._root)
+                writer.executemany(_META, [("root_device", device), ("root_inode", inode)])
+                self._root = None
 
     def _connected(self) -> sqlite3.Connection | None:
         """A connection for reading; None where there is nothing that can be read."""
@@ -298,6 +312,9 @@ class State:
             connection = None
             try:
                 connection = _connection(f"file:{quote(self.path)}?{mode}")
+                if _is_empty(connection):
+                    connection.close()
+                    return None
                 self._check(connection)
             except sqlite3.OperationalError:
                 # A folder that may not be written to: then not even a reader's own files can be made there.
@@ -318,7 +335,7 @@ class State:
 
     def _check(self, connection: sqlite3.Connection) -> None:
         """Whether it is ours, and of this pair."""
-        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        found = _pragmas(connection, "application_id", "user_version")
         if found != [_APPLICATION, _SCHEMA]:
             raise sqlite3.DatabaseError("not a state of this version")
         pair = dict(connection.execute("SELECT name, value FROM meta WHERE name IN ('one', 'other')"))
@@ -327,34 +344,52 @@ class State:
 
     def _created(self) -> sqlite3.Connection:
         """The connection for writing; the file is made, or made anew, if need be."""
-        folder = os.path.dirname(self.path)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
-        reader = self._connected()
-        if reader is not None:
-            reader.close()
-        elif os.path.exists(self.path):
-            aside = f"{self.path}.aside-{time.time_ns()}"
-            for ending in ("-wal", "-shm", ""):
-                if os.path.exists(self.path + ending):
-                    os.replace(self.path + ending, aside + ending)
-            self._is_doubtful = False
-        connection = _connection(f"file:{quote(self.path)}")
-        try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("BEGIN IMMEDIATE")
-            with connection:
-                if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-                    for statement in _TABLES.split(";"):
-                        connection.execute(statement)
-                    connection.executemany(_META, zip(("one", "other"), self._pair, strict=True))
-                    connection.execute(f"PRAGMA application_id = {_APPLICATION}")
-                    connection.execute(f"PRAGMA user_version = {_SCHEMA}")
+        os.makedirs(os.path.dirname(self.path), mode=0o700, exist_ok=True)
+        for attempt in range(_ATTEMPTS):
+            if self._is_doubtful:
+                self._set_aside()
+            connection = _connection(f"file:{quote(self.path)}")
+            try:
+                self._prepare(connection)
+            except sqlite3.OperationalError:
+                # Somebody else is making it at this moment.
+                connection.close()
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                time.sleep(_PAUSE_SECONDS)
+            except sqlite3.DatabaseError:
+                connection.close()
+                self._is_doubtful = True
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+        raise sqlite3.DatabaseError("it is damaged again and again")
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        """Tables, where there are none yet. A reader that is under way must not keep us from writing, hence the WAL."""
+        if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+            raise sqlite3.OperationalError("the file system has no shared memory, which SQLite needs here")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("BEGIN IMMEDIATE")
+        with connection:
+            if _is_empty(connection):
+                for statement in _TABLES.split(";"):
+                    connection.execute(statement)
+                connection.executemany(_META, zip(("one", "other"), self._pair, strict=True))
+                connection.execute(f"PRAGMA application_id = {_APPLICATION}")
+                connection.execute(f"PRAGMA user_version = {_SCHEMA}")
             self._check(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+
+    def _set_aside(self) -> None:
+        aside = f"{self.path}.aside-{time.time_ns()}"
+        for ending in ("-wal", "-shm", ""):
+            try:
+                os.replace(self.path + ending, aside + ending)
+            except FileNotFoundError:
+                pass
+        self._is_doubtful = False
 
 
 def state_folder() -> str:
@@ -364,6 +399,15 @@ def state_folder() -> str:
     if not os.path.isabs(base):
         base = os.path.expanduser("~/.local/state")
     return os.path.join(base, "s3func", "sync")
+
+
+def _pragmas(connection: sqlite3.Connection, *names: str) -> list[Any]:
+    return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
+
+
+def _is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether it was made just now, and nobody has written to it yet."""
+    return _pragmas(connection, "application_id", "user_version", "schema_version") == [0, 0, 0]
 
 
 def _connection(uri: str) -> sqlite3.Connection:
