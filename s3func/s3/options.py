@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from s3func.clock import Clock
     from s3func.s3.auth import CredentialsSource
     from s3func.s3.config import Settings
+    from s3func.s3.credentials.chain import Surroundings
     from s3func.s3.credentials.files import Profile, ProfileFiles
     from s3func.s3.endpoint_keywords import EndpointKeywords
 
@@ -100,14 +101,17 @@ class Options:
             found = from_environment(self.environment)
         if found is not None:
             return lambda: found
-        from s3func.s3.credentials.chain import Surroundings, source
+        from s3func.s3.credentials.chain import source
+
+        return source(self.surroundings(clock))
+
+    def surroundings(self, clock: Clock) -> Surroundings:
+        """What the chain of credential providers looks at."""
+        from s3func.s3.credentials.chain import Surroundings
 
         profile, files = self.files()
-        return source(
-            Surroundings(
-                self.environment, profile, files, self.profile_name is not None, self.settings, self._region, clock
-            )
-        )
+        explicit = self.profile_name is not None
+        return Surroundings(self.environment, profile, files, explicit, self.settings, self._region, clock)
 
     def endpoint(self, addressing_style: str, keywords: EndpointKeywords) -> Endpoint:
         """The endpoint, with what environment and profile say about it, and what is known of the store."""
