@@ -217,11 +217,11 @@ def test_a_signature_that_was_begun_before_the_region_was_learned(
     make_key = sigv4.signing_key
     begun: list[str] = []
 
-    def signing_key(secret: str, day: str, region: str) -> bytes:
+    def signing_key(secret: str, day: str, region: str, service: str) -> bytes:
         if not begun:
             begun.append(region)
             session.head_object("other")
-        return make_key(secret, day, region)
+        return make_key(secret, day, region, service)
 
     monkeypatch.setattr(sigv4, "signing_key", signing_key)
     server = serve(always=regional("eu-west-1", MOVED["301, header"]))
