@@ -118,6 +118,8 @@ http {
       content_by_lua_block {
         local method = ngx.req.get_method()
         if method == "PUT" then
+          -- nginx itself would make a 304 of the answer to "only if there is none".
+          ngx.req.clear_header("If-None-Match")
           ngx.req.read_body()
           local body = ngx.req.get_body_data() or ""
           count("put", #body)

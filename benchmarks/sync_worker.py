@@ -7,7 +7,8 @@ import sys
 
 def main() -> int:
     """Exit code 0 when everything was done."""
-    from s3func.sync import plan, sync
+    from s3func.sync import plan
+    from s3func.sync.syncing import sync
 
     action, url, folder = sys.argv[1:]
     if action == "plan":
@@ -16,6 +17,6 @@ def main() -> int:
     source, target = (url, folder) if action == "download" else (folder, url)
     report = sync(source, target)
     for failure in report.failures[:3]:
-        print(failure, file=sys.stderr)
+        print(f"{failure.operation.name}: {failure}"[-300:], file=sys.stderr)
     code: int = report.exit_code
     return code
