@@ -16,9 +16,15 @@ from s3func import __version__
 from s3func.errors import S3FuncError
 
 COMMANDS = {
+    "apply": "s3func.cli.sync:apply_",
+    "check": "s3func.cli.sync:check",
+    "cp": "s3func.cli.cp:cp",
     "demo": "s3func.cli.demo:demo",
+    "doctor": "s3func.cli.doctor:doctor",
     "lock": "s3func.cli.lock:lock",
+    "plan": "s3func.cli.sync:plan_",
     "serve": "s3func.cli.serve:serve",
+    "sync": "s3func.cli.sync:sync",
 }
 
 WRONG_USAGE = 2
