@@ -155,6 +155,9 @@ def part_sizes_of(etag: str, size: int, known: int | None = None) -> tuple[int, 
     count = int(matched[1])
     if known is not None and _count(size, known) == count:
         return (known,)
+    if count == 1:
+        # Any size that holds all of it gives the same ETag.
+        return (max(size, 1),)
     candidates = [part_size(size, DEFAULT_TRANSFER)] if size <= 10_000 * _PART_MAX else []
     candidates += [each * MIB for each in _USUAL_PARTS]
     even = -(-size // count)
@@ -214,6 +217,9 @@ class ContentTest:
         head = self._remote.session.head_object(remote.key, bucket=self._remote.bucket)
         if head.etag != remote.etag:
             return Finding(None, md5)
+        if is_md5(remote.etag) and md5 is not None and not _is_encrypted(head):
+            self.md5_is_proved = True
+            return Finding(False, md5)
         said = _said(head)
         if "md5" in said:
             md5 = digests(self._tree, local).md5 if md5 is None else md5
@@ -221,9 +227,6 @@ class ContentTest:
         parts = tuple(each for each in part_sizes_of(remote.etag, local.size, _part_size(head)) if each not in tried)
         checksum = next((name for name in _CHECKSUMS if name in said), None)
         if checksum is None and not parts and "content-sha1" not in said:
-            if is_md5(remote.etag) and not _is_encrypted(head):
-                self.md5_is_proved = True
-                return Finding(False, md5)
             return Finding(None, md5)
         found = digests(
             self._tree,
