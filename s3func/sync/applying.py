@@ -14,7 +14,16 @@ import os
 import time
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
 
-from s3func.errors import DeadlineExceeded, SafetyStop, SyncIncomplete
+from s3func.errors import (
+    CredentialsError,
+    DeadlineExceeded,
+    InvalidCredentials,
+    NoSuchBucket,
+    S3FuncError,
+    SafetyStop,
+    SyncError,
+    SyncIncomplete,
+)
 from s3func.sync.deleting import delete_all
 from s3func.sync.events import (
     BytesMoved,
@@ -213,6 +222,7 @@ class _Run:
             raise
         except BaseException as error:
             report.is_interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
+            report.ended = str(error) or type(error).__name__
             report.withhold(len(self._deletes), "the run ended early")
             error.report = report  # type: ignore[attr-defined]  # likewise
             raise
@@ -231,9 +241,19 @@ class _Run:
 
     # --- the steps
 
+    def _steps(self) -> Iterator[Operation]:
+        """The plan's; what keeps it from being seen to its end is SyncIncomplete, or says itself what is wrong."""
+        try:
+            yield from self._plan
+        except (SyncError, CredentialsError, InvalidCredentials, NoSuchBucket):
+            self._report.is_incomplete = True
+            raise
+        except S3FuncError as error:
+            raise SyncIncomplete(f"not all could be listed, so that nothing is deleted: {error}") from error
+
     def _rehearse(self) -> None:
         report, tell = self._report, self._tell
-        for operation in self._plan:
+        for operation in self._steps():
             if tell is not None:
                 tell(OperationPlanned(operation))
             if operation.kind == "delete":
@@ -258,17 +278,26 @@ class _Run:
             def on_bytes(name: str, done: int, total: int | None) -> None:
                 tell(BytesMoved(name, done, total))
 
-        with self._movers(executor, workers, specs, on_bytes) as movers:
-            for operation in self._plan:
-                self._route(operation, movers)
-                for outcome in movers.outcomes():
-                    self._take(outcome)
-            self._release(movers)
-            while movers.is_waiting():
-                for outcome in movers.outcomes():
-                    self._take(outcome)
+        movers = self._movers(executor, workers, specs, on_bytes)
+        try:
+            with movers:
+                for operation in self._steps():
+                    self._route(operation, movers)
+                    self._take_all(movers)
+                self._release(movers)
+                while movers.is_waiting():
+                    self._take_all(movers)
+        except BaseException:
+            # What was done until then is done: nobody is at work any more.
             for outcome in movers.outcomes():
-                self._take(outcome)
+                if outcome.state == "done":
+                    self._take(outcome)
+            raise
+        self._take_all(movers)
+
+    def _take_all(self, movers: Carriers) -> None:
+        for outcome in movers.outcomes():
+            self._take(outcome)
 
     def _movers(
         self,

@@ -11,16 +11,17 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Any
 
+from s3func.connect import is_url
 from s3func.errors import NotFound, SyncError
 from s3func.sync.endpoints import as_endpoint
 from s3func.sync.local import TRASH, LocalTree
 from s3func.sync.names import printable
 from s3func.sync.publishing import hidden_name
+from s3func.sync.remote import RemotePrefix
 
 if TYPE_CHECKING:
     from s3func.sync.endpoints import Endpoint
     from s3func.sync.operation import Operation
-    from s3func.sync.remote import RemotePrefix
 
 
 class Keeper:
@@ -33,10 +34,10 @@ class Keeper:
         self._place: Endpoint | None = None
         if isinstance(backup, str) and backup == "trash":
             return
-        session = None if isinstance(target, LocalTree) else target.session
-        place = as_endpoint(backup, session=session)
-        if isinstance(place, LocalTree) != isinstance(target, LocalTree):
+        is_local = isinstance(target, LocalTree)
+        if (is_url(backup) or isinstance(backup, RemotePrefix)) == is_local:
             raise ValueError("backup must be a folder for a folder, and a prefix of the same store for a prefix")
+        place = as_endpoint(backup, session=None if isinstance(target, LocalTree) else target.session)
         if isinstance(place, LocalTree) and isinstance(target, LocalTree):
             if os.path.join(place.root, "").startswith(os.path.join(target.root, "")):
                 raise ValueError(
@@ -64,7 +65,8 @@ class Keeper:
         if self._place is None:
             return target.trash(path, self._run_id, operation.target)
         kept = self._link_file(target, operation)
-        target.remove(path, operation.target)
+        # A second name is a change of the file, if not of its content.
+        target.remove(path, operation.target._replace(ctime_ns=None))
         return kept
 
     def _copy_object(self, target: RemotePrefix, name: str, operation: Operation) -> str | None:

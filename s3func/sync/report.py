@@ -36,7 +36,7 @@ class Report:
     is now remembered. vanished: sources that were gone when it was their turn. bytes_moved: content that went over the
     line. failed, conflicting, refused: steps that failed, conflicts that nobody decided, names that a scan could not
     take; failures, conflicts and problems hold the first thousand of each. not_deleted: deletes of the plan that did not
-    happen, and `why_not_deleted`. seconds: how long it took. is_dry_run: nothing was changed, the numbers say what would be.
+    happen, and `why_not_deleted`. ended: what ended the run early. seconds: how long it took. is_dry_run: nothing was changed, the numbers say what would be.
     """
 
     def __init__(self, *, is_dry_run: bool = False) -> None:
@@ -61,6 +61,7 @@ class Report:
         self.is_incomplete = False
         self.is_interrupted = False
         self.stopped: SafetyStop | None = None
+        self.ended = ""
         self.seconds = 0.0
 
     @property
@@ -82,7 +83,8 @@ class Report:
             return EXIT_STOPPED
         if self.is_incomplete:
             return EXIT_INCOMPLETE
-        return EXIT_DIFFERENT if self.failed or self.conflicting or self.refused or self.not_deleted else EXIT_OK
+        bad = self.failed or self.conflicting or self.refused or self.not_deleted or self.ended
+        return EXIT_DIFFERENT if bad else EXIT_OK
 
     def raise_for_failures(self) -> None:
         """SyncError, or one of its kinds, unless everything that was planned is done."""
@@ -90,7 +92,7 @@ class Report:
             raise self.stopped
         if self.is_incomplete:
             raise SyncIncomplete(str(self))
-        if self.failed or self.refused or self.not_deleted or self.is_interrupted:
+        if self.failed or self.refused or self.not_deleted or self.ended:
             raise SyncError(str(self))
         if self.conflicting:
             raise SyncConflict(str(self))
@@ -152,8 +154,8 @@ class Report:
             bad.append("a scan did not see everything")
         if self.stopped is not None:
             bad.append(str(self.stopped))
-        if self.is_interrupted:
-            bad.append("interrupted")
+        if self.ended:
+            bad.append("interrupted" if self.is_interrupted else f"ended early: {self.ended}")
         if self.failures:
             first = self.failures[0]
             bad.append(f"the first is {first.operation.name!r}: {first.error}")

@@ -213,10 +213,10 @@ class Mover:
             self._has_conditions = False
             result = put(key, body, bucket=remote.bucket, **options)
         except PreconditionFailed as error:
-            ours = self._is_ours(error, key, body)
-            if ours is None:
+            same = self._is_there(key, body)
+            if same is None:
                 raise self._target_changed(operation) from error
-            return ours
+            return same
         return result
 
     def _conditions(self, operation: Operation, remote: RemotePrefix) -> dict[str, str]:
@@ -227,9 +227,11 @@ class Mover:
             return {"if_none_match": "*"}
         return {"if_match": target.etag} if target.etag else {}
 
-    def _is_ours(self, error: PreconditionFailed, key: str, body: Any) -> ObjectResult | None:
-        """The object that an attempt of our own has made, whose answer was lost; the next one then found it there."""
-        if not (error.maybe_applied or error.attempts > 1) or not isinstance(body, bytes):
+    def _is_there(self, key: str, body: Any) -> ObjectResult | None:
+        """The object that has this content already: an attempt of our own has made it, whose answer was lost, or a run
+        that was killed behind it.
+        """
+        if not isinstance(body, bytes):
             return None
         remote = self._remote(self._target)
         try:
@@ -270,7 +272,14 @@ class Mover:
             return Outcome(operation, "vanished")
         facts = facts_of(result, self._settings.metadata, links=tree.symlinks == "preserve")
         self._keep(operation)
-        local = _with_md5(publisher.write(path, content, facts, expected), content)
+        try:
+            local = publisher.write(path, content, facts, expected)
+        except SyncConflict:
+            same = _is_there(tree, path, content)
+            if same is None:
+                raise
+            local = same
+        local = _with_md5(local, content)
         return Outcome(operation, "done", _got(result, len(content), operation.source), local, len(content))
 
     def _get(self, operation: Operation) -> GetResult:
@@ -483,6 +492,20 @@ def _still(now: Side, expected: Side) -> bool:
 
 def _side(found: os.stat_result) -> Side:
     return Side(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode)
+
+
+def _is_there(tree: LocalTree, path: str, content: bytes) -> Side | None:
+    """The file that has this content already: a run has written it that was killed behind it."""
+    try:
+        descriptor = tree.open_source(path)
+    except (OSError, S3FuncError):
+        return None
+    try:
+        found = os.fstat(descriptor)
+        is_same = found.st_size == len(content) and _read(descriptor, found.st_size) == content
+        return _side(found) if is_same else None
+    finally:
+        os.close(descriptor)
 
 
 def _with_md5(local: Side, content: bytes) -> Side:
