@@ -184,12 +184,22 @@ class ContentTest:
         """Whether some ETag was the MD5 of a content, so that one that differs means another content."""
 
     def compare(
-        self, local: LocalEntry, remote: RemoteEntry, *, known_md5: str | None = None, known_part: int | None = None
+        self,
+        local: LocalEntry,
+        remote: RemoteEntry,
+        *,
+        known_md5: str | None = None,
+        known_part: int | None = None,
+        known_etag: str | None = None,
     ) -> Finding:
-        """Whether both are the same; sizes are equal. known_md5: of the file as it is now. OSError, SourceChanged."""
+        """Whether both are the same; sizes are equal. OSError, SourceChanged.
+
+        known_md5: of the file as it is now. known_part: bytes of the parts of this object's ETag, most likely.
+        known_etag: of the object when the file had, most likely, this content.
+        """
         etag = remote.etag
         if is_md5(etag):
-            return self._by_md5(local, remote, known_md5)
+            return self._by_md5(local, remote, known_md5, known_etag)
         if is_sha1(etag):
             found = digests(self._tree, local, sha1=True)
             return Finding(found.sha1 == etag, found.md5, found.sha1)
@@ -203,8 +213,10 @@ class ContentTest:
             known_md5 = found.md5
         return self._by_head(local, remote, known_md5, set(tried))
 
-    def _by_md5(self, local: LocalEntry, remote: RemoteEntry, known_md5: str | None) -> Finding:
+    def _by_md5(self, local: LocalEntry, remote: RemoteEntry, known_md5: str | None, known_etag: str | None) -> Finding:
         md5 = digests(self._tree, local).md5 if known_md5 is None else known_md5
+        if md5 == known_etag:
+            self.md5_is_proved = True
         if md5 == remote.etag:
             self.md5_is_proved = True
             return Finding(True, md5)

@@ -88,10 +88,8 @@ class Examiner:
                 # The same object was written again.
                 return Finding(True, row.md5, row.sha1, row.part_size)
         assert self._test is not None
-        if row is not None and row.md5 is not None and row.md5 == row.other_etag:
-            self._test.md5_is_proved = True
-        part = row.part_size if row is not None else None
-        return self._test.compare(one, other, known_md5=known, known_part=part)
+        part, etag = (None, None) if row is None else (row.part_size, row.other_etag)
+        return self._test.compare(one, other, known_md5=known, known_part=part, known_etag=etag)
 
     def _of_objects(self, source: Entry, target: Entry) -> Finding:
         assert not isinstance(source, LocalEntry)
