@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from s3func.sync.endpoints import Endpoint
     from s3func.sync.report import Report
 
+_OF_PLAN = frozenset(inspect.signature(plan).parameters)
 _OF_APPLY = frozenset(inspect.signature(apply).parameters) - {"plan", "metadata"}
 
 
@@ -26,6 +27,9 @@ def sync(
     on_event, on_conflict, backup, durability, dry_run, …). Nothing is deleted unless `delete` says so. Run again after an
     interrupt, it finishes the job. Raises as plan() and apply() do; failed steps are in the report.
     """
+    if "session" in options and (unknown := options.keys() - _OF_PLAN - _OF_APPLY):
+        # Without a session it would be one of its arguments.
+        raise TypeError(f"sync has no argument {min(unknown)!r}, and a session that is given takes none")
     carrying_out = {name: options.pop(name) for name in _OF_APPLY & options.keys()}
     with plan(source, target, **options) as steps:
         return apply(steps, **carrying_out)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from s3func.transport.pool import Pool
 
 WORKERS_MAX = 64
-_FIRST_WORKERS = 2
+_FIRST_WORKERS = 1
 _QUEUE_MAX = 1024
 _QUEUE_LOW = 512
 _LOOK_SECONDS = 0.03
@@ -205,7 +205,8 @@ class Lane:
                 continue
             try:
                 outcomes.append(carry_out(operation))
-                limit.success()
+                if limit.ticket:
+                    limit.success()
             except CrewStopped:
                 pass
             except BaseException as error:  # noqa: BLE001 -- raised again by the driver
