@@ -31,7 +31,6 @@ class Settings(NamedTuple):
     us_east_1_regional_endpoint: str | None = None
     disable_multiregion_access_points: bool = False
     disable_express_session_auth: bool = False
-    payload_signing_enabled: bool = False
     ca_bundle: str | None = None
     max_attempts: int | None = None
     retry_mode: str | None = None
@@ -39,17 +38,23 @@ class Settings(NamedTuple):
     response_checksum_validation: str | None = None
 
 
-class Variable(NamedTuple):
+class Variable:
     """Where one setting is looked up: variables of the environment, then a key of the profile, then of its section s3.
 
     kind: "text", "flag", "count", or the values that are allowed, with a blank between them.
     """
 
-    name: str
-    environment: tuple[str, ...] = ()
-    profile: str = ""
-    section: str = ""
-    kind: str = "text"
+    # No NamedTuple: making one is a fifth of what this file costs to import.
+    __slots__ = ("environment", "kind", "name", "profile", "section")
+
+    def __init__(
+        self, name: str, environment: tuple[str, ...] = (), profile: str = "", section: str = "", kind: str = "text"
+    ) -> None:
+        self.name = name
+        self.environment = environment
+        self.profile = profile
+        self.section = section
+        self.kind = kind
 
 
 _WHEN = "when_supported when_required"
@@ -89,7 +94,6 @@ VARIABLES = (
         "us_east_1_regional_endpoint",
         "legacy regional",
     ),
-    Variable("payload_signing_enabled", (), "", "payload_signing_enabled", "flag"),
     Variable("ca_bundle", ("AWS_CA_BUNDLE",), "ca_bundle"),
     Variable("max_attempts", ("AWS_MAX_ATTEMPTS",), "max_attempts", "", "count"),
     Variable("retry_mode", ("AWS_RETRY_MODE",), "retry_mode", "", "legacy standard adaptive"),
