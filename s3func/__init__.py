@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from s3func import errors as errors
     from s3func.b2.session import B2Session as B2Session
     from s3func.checkpoints import Checkpoints as Checkpoints
+    from s3func.mirrors import Mirror as Mirror
+    from s3func.mirrors import mirror as mirror
+    from s3func.mirrors import with_mirror as with_mirror
     from s3func.models import Capabilities as Capabilities
     from s3func.s3.credentials import Credentials as Credentials
     from s3func.s3.request_options import Encryption as Encryption
@@ -29,11 +32,14 @@ _HOMES = {
     "Checkpoints": "s3func.checkpoints",
     "Credentials": "s3func.s3.credentials",
     "Encryption": "s3func.s3.request_options",
+    "Mirror": "s3func.mirrors",
     "RetryPolicy": "s3func.transport.retry",
     "S3Session": "s3func.s3.session",
     "Session": "s3func.session",
     "Timeouts": "s3func.transport.timeouts",
     "TransferConfig": "s3func.transport.transfer",
+    "mirror": "s3func.mirrors",
+    "with_mirror": "s3func.mirrors",
 }
 __all__ = [
     "B2Session",
@@ -42,6 +48,7 @@ __all__ = [
     "Checkpoints",
     "Credentials",
     "Encryption",
+    "Mirror",
     "RetryPolicy",
     "S3Session",
     "Session",
@@ -49,6 +56,8 @@ __all__ = [
     "TransferConfig",
     "__version__",
     "errors",
+    "mirror",
+    "with_mirror",
 ]
 
 

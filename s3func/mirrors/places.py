@@ -1,0 +1,65 @@
+"""What a name given to a mirror stands for: a path of this machine, or a place in a store and a path that stands for it.
+
+1. The path is CACHE/STORE/BUCKET/KEY; STORE is the profile's local_name, "_" without one. It lies below CACHE, always.
+2. Two places overlap when one is the other or lies below it, in steps of whole names: data and data2 do not.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from s3func.connect import Location, is_url, parse
+from s3func.errors import UnsafeKey
+from s3func.profiles import Profile, find_profile
+
+NO_PROFILE = "_"
+
+
+class Place(NamedTuple):
+    """A prefix or an object of a store. store: the folder of its profile in the cache; profile: what connect() is given."""
+
+    location: Location
+    store: str
+    profile: str | Profile | None
+
+    @property
+    def url(self) -> str:
+        """The URL, without secrets."""
+        return self.location.url
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Where it is, from the store down to the last name."""
+        key = self.location.key.strip("/")
+        return (self.location.scheme, self.store, self.location.bucket, *(key.split("/") if key else ()))
+
+    def below(self, cache: Path) -> Path:
+        """The path that stands for it. UnsafeKey for a key that would lead out of its folder."""
+        parts = self.parts[3:]
+        for part in parts:
+            if part in {"", ".", ".."} or "\0" in part or (os.name == "nt" and set(part) & set('\\:*?"<>|')):
+                raise UnsafeKey(f"{self.url} has no path of its own: give local=")
+        return cache.joinpath(self.store, self.location.bucket, *parts)
+
+
+def place_of(remote: object, profile: str | Profile | None, default: str | Profile | None) -> Place | Path:
+    """A place, or the path itself for what is no URL. The profile of the URL goes before `profile`, that before `default`."""
+    if not is_url(remote):
+        if not isinstance(remote, str | os.PathLike):
+            raise TypeError(f"remote must be a URL or a path, not {type(remote).__name__}")
+        return Path(remote).expanduser()
+    location = parse(str(remote))
+    if not location.bucket:
+        raise ValueError("remote has no bucket")
+    chosen = location.profile or profile or default
+    known = find_profile(chosen) if isinstance(chosen, str) else chosen
+    store = NO_PROFILE if chosen is None else known.local_name if known is not None else str(chosen)
+    return Place(location, store, chosen)
+
+
+def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one is the other, or lies below it."""
+    shared = min(len(one), len(other))
+    return one[:shared] == other[:shared]
