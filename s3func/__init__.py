@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from s3func import errors as errors
     from s3func.b2.session import B2Session as B2Session
     from s3func.checkpoints import Checkpoints as Checkpoints
+    from s3func.files.s3object import S3Object as S3Object
     from s3func.mirrors import Mirror as Mirror
     from s3func.mirrors import mirror as mirror
     from s3func.mirrors import with_mirror as with_mirror
     from s3func.models import Capabilities as Capabilities
+    from s3func.profiles import Profile as Profile
+    from s3func.profiles import register_profile as register_profile
     from s3func.s3.credentials import Credentials as Credentials
     from s3func.s3.request_options import Encryption as Encryption
     from s3func.s3.session import S3Session as S3Session
@@ -33,7 +36,9 @@ _HOMES = {
     "Credentials": "s3func.s3.credentials",
     "Encryption": "s3func.s3.request_options",
     "Mirror": "s3func.mirrors",
+    "Profile": "s3func.profiles",
     "RetryPolicy": "s3func.transport.retry",
+    "S3Object": "s3func.files.s3object",
     "S3Session": "s3func.s3.session",
     "Session": "s3func.session",
     "Timeouts": "s3func.transport.timeouts",
@@ -49,7 +54,9 @@ __all__ = [
     "Credentials",
     "Encryption",
     "Mirror",
+    "Profile",
     "RetryPolicy",
+    "S3Object",
     "S3Session",
     "Session",
     "Timeouts",
