@@ -44,6 +44,7 @@ _HOMES = {
     "Timeouts": "s3func.transport.timeouts",
     "TransferConfig": "s3func.transport.transfer",
     "mirror": "s3func.mirrors",
+    "register_profile": "s3func.profiles",
     "with_mirror": "s3func.mirrors",
 }
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "__version__",
     "errors",
     "mirror",
+    "register_profile",
     "with_mirror",
 ]
 
