@@ -1,12 +1,16 @@
 """The SHA-1 of a whole and of its parts: B2 wants to know the former before any part is sent, and the latter with each.
 
 The whole's is a chain that one thread follows from the first byte to the last, so it decides how long everybody waits.
-A second thread takes that of the parts meanwhile, as far as it comes; the rest is left to those who send them.
+A second thread takes that of the parts meanwhile, as far as it comes with what the machine can spare; the rest is taken
+on the way, when the parts are sent.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from hashlib import sha1
+from threading import get_native_id
 from typing import TYPE_CHECKING
 
 from s3func.transport.parallel import Crew
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from s3func.transport.sources import BufferSource, FileSource
 
 _READ = MIB
+_SPARE_TIME = 19
 
 
 def sha1_of(source: BufferSource | FileSource, start: int, length: int, check: Callable[[], None] | None = None) -> str:
@@ -37,6 +42,9 @@ def digests_of(source: BufferSource | FileSource, size: int, each: int) -> tuple
     crew = Crew(1, name="s3func-sha1")
 
     def hash_parts() -> None:
+        if sys.platform == "linux":
+            # There, threads have priorities of their own. On a busy machine this one must not keep the other waiting.
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), _SPARE_TIME)
         for number, start in enumerate(range(0, size, each), 1):
             parts[number] = sha1_of(source, start, min(each, size - start), crew.check)
 

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from s3func.b2 import operations
 from s3func.b2.config import PART_NUMBER_MAX, SMALL_FILE_MAX
 from s3func.b2.headers import CustomerKey, Stored
-from s3func.b2.upload import SmallUploads, Upload, UploadAuthorizer
+from s3func.b2.results import plain_sha1
+from s3func.b2.upload import SmallUploads, TailBody, Upload, UploadAuthorizer
 from s3func.errors import NoSuchUpload, ProtocolError, S3FuncError
+from s3func.transport.body import BufferBody
 from s3func.transport.client import Client
 from s3func.transport.parallel import Crew, CrewClock, PacedAuthorizer
 from s3func.transport.transfer import MIB, ProgressCount, WatchedBody
@@ -92,11 +94,11 @@ class PartSender:
         self._client = session.crew_client(crew)
         self._idle: deque[Upload] = deque()
 
-    def send(self, number: int, part: UploadBody, digest: str) -> None:
-        """Send a part, whose SHA-1 is known."""
+    def send(self, number: int, part: UploadBody, digest: str | None) -> None:
+        """Send a part. digest: its SHA-1; None has it taken on the way."""
         crew = self._crew
         body = WatchedBody(part, count=self._progress, bandwidth=self._bandwidth, check=crew.check, sleep=crew.wait)
-        self._session.send_part(
+        sent = self._session.send_part(
             self.file_id,
             number,
             body,
@@ -108,7 +110,7 @@ class PartSender:
             crew=crew,
         )
         body.finish()
-        self.sha1s[number] = digest
+        self.sha1s[number] = plain_sha1(sent.content_sha1)
 
     def ordered_sha1s(self) -> list[str]:
         """Of all parts, in their order."""
@@ -129,7 +131,7 @@ class LargeUploads(SmallUploads):
         file_id: str,
         number: int,
         body: bytes | UploadBody,
-        digest: str,
+        digest: str | None,
         idle: deque[Upload],
         about: tuple[str, str],
         *,
@@ -137,9 +139,13 @@ class LargeUploads(SmallUploads):
         customer_key: CustomerKey | None = None,
         crew: Crew | None = None,
     ) -> StoredPart:
-        """Send one part to one of the file's upload URLs; the SHA-1 travels along and comes back."""
+        """Send one part to one of the file's upload URLs; the SHA-1 travels along and comes back.
+
+        digest: None has it taken on the way, and sent behind the bytes.
+        """
         client = client or self._client
         size = len(body) if isinstance(body, bytes) else body.length
+        tail = TailBody(BufferBody(memoryview(body)) if isinstance(body, bytes) else body) if digest is None else None
 
         def fetch(deadline: float | None) -> UploadUrl:
             return self._call(
@@ -158,9 +164,11 @@ class LargeUploads(SmallUploads):
         fields = {} if customer_key is None else customer_key.headers()
         authorizer: Authorizer = upload if crew is None else PacedAuthorizer(upload, crew)
         part = client.send(
-            operations.upload_part(number, fields, body, digest),
+            operations.upload_part(number, fields, tail or body, digest or operations.TAIL),
             authorizer,
-            lambda _request, response: operations.parse_uploaded_part(response, number, size, digest),
+            lambda _request, response: operations.parse_uploaded_part(
+                response, number, size, tail.sha1 if tail else digest or ""
+            ),
         )
         upload.put_back()
         return part

@@ -215,12 +215,8 @@ class MultipartVerbs(CopyVerbs, PutEngine):
         """Send a part of any kind of body."""
         payload = body_of(body)
         try:
-            digest = sha1(usedforsecurity=False)
-            for block in (payload,) if isinstance(payload, bytes) else payload.blocks():
-                digest.update(block)
-            part = self.send_part(
-                upload_id, number, payload, digest.hexdigest(), idle, about, customer_key=customer_key
-            )
+            digest = sha1(payload, usedforsecurity=False).hexdigest() if isinstance(payload, bytes) else None
+            part = self.send_part(upload_id, number, payload, digest, idle, about, customer_key=customer_key)
             return _completed(part)
         finally:
             if not isinstance(payload, bytes):

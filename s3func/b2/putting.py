@@ -334,8 +334,7 @@ def _check_one_call(size: int) -> None:
 
 def _sending(sender: PartSender, number: int, buffer: bytearray) -> Callable[[], None]:
     def send() -> None:
-        view = memoryview(buffer)
-        sender.send(number, BufferBody(view), sha1(view, usedforsecurity=False).hexdigest())
+        sender.send(number, BufferBody(memoryview(buffer)), None)
 
     return send
 
@@ -344,12 +343,11 @@ def _reading(
     sender: PartSender, source: BufferSource | FileSource, number: int, start: int, length: int, known: str | None
 ) -> Callable[[], None]:
     def read_and_send() -> None:
-        digest = known or sha1_of(source, start, length)
         if isinstance(source, BufferSource):
-            sender.send(number, BufferBody(source.view[start : start + length]), digest)
+            sender.send(number, BufferBody(source.view[start : start + length]), known)
             return
         try:
-            sender.send(number, RangeBody(source, start, length), digest)
+            sender.send(number, RangeBody(source, start, length), known)
         except InvalidRequest:
             # Other bytes than those whose SHA-1 this is, perhaps.
             source.check()
