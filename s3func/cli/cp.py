@@ -38,7 +38,7 @@ _BLOCK = 1 << 20
 
 
 @click.command()
-@click.argument("source", metavar="SOURCE[PATH|s3://BUCKET/KEY|-]")
+@click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--recursive", "-r", is_flag=True, help="All that is in the folder, or below the prefix.")
 @click.option("--no-clobber", is_flag=True, help="Leave alone what is there already.")

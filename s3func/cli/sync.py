@@ -39,11 +39,9 @@ if TYPE_CHECKING:
 INCOMPLETE = 2
 STOPPED = 3
 
-_SIDE = "PATH|s3://BUCKET/PREFIX"
-
 
 @click.command(cls=SyncCommand)
-@click.argument("source", metavar=f"SOURCE[{_SIDE}]")
+@click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @with_options(PLANNING, CARRYING, FILTERS, SIDES, STORE, OUTPUT)
 def sync(source: str, target: str, **options: Any) -> int:
@@ -80,7 +78,7 @@ def apply_(file: Any, journal: str | None, **options: Any) -> int:
 
 
 @click.command(name="plan", cls=SyncCommand)
-@click.argument("source", metavar=f"SOURCE[{_SIDE}]")
+@click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--output", "-o", metavar="FILE", help="Write the plan there, for `s3func apply`.")
 @click.option("--json", "as_json", is_flag=True, help="Write the plan to stdout, for `s3func apply -`.")
@@ -113,7 +111,7 @@ def plan_(source: str, target: str, output: str | None, as_json: bool, **options
 
 
 @click.command()
-@click.argument("source", metavar=f"SOURCE[{_SIDE}]")
+@click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--hash", "is_hash", is_flag=True, help="Read all files again, whatever is remembered of them.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON per difference.")

@@ -11,8 +11,8 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
+from tqdm import tqdm  # type: ignore[import-untyped]
 
-from s3func.cli.report import progress as bar_on_stderr
 from s3func.sync.events import (
     BytesMoved,
     Deleted,
@@ -58,8 +58,10 @@ class Show:
         self._fail_fast = fail_fast
         self._is_dry_run = dry_run
         is_bar = not dry_run and (progress == "bar" or (progress == "auto" and sys.stderr.isatty() and not as_json))
-        self._bar: Any = bar_on_stderr("", 0) if is_bar else None
+        self._bar: Any = _bar() if is_bar else None
         self._moved: dict[str, int] = {}
+        self._planned = 0
+        self._done = 0
         self._lock = Lock()
 
     def __enter__(self) -> Self:
@@ -113,9 +115,12 @@ class Show:
         bar = self._bar
         if isinstance(event, OperationPlanned) and event.operation.kind in _MOVING:
             bar.total += event.operation.size
+            self._planned += 1
         elif isinstance(event, BytesMoved):
             self._move(event.name, event.done)
         elif isinstance(event, OperationDone) and event.operation.kind in _MOVING:
+            self._done += 1
+            bar.set_description_str(f"{self._done:,} of {self._planned:,} files", refresh=False)
             self._move(event.operation.name, event.operation.size)
             self._moved.pop(event.operation.name, None)
 
@@ -124,6 +129,11 @@ class Show:
         self._moved[name] = done
         if more > 0:
             self._bar.update(more)
+
+
+def _bar() -> Any:
+    """A bar in bytes, whose total grows while the plan is made."""
+    return tqdm(total=0, unit="B", unit_scale=True, unit_divisor=1024, leave=False, dynamic_ncols=True, file=sys.stderr)
 
 
 def _write(file: IO[str], event: Event) -> None:

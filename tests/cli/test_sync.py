@@ -200,6 +200,16 @@ def test_json_is_a_line_per_event(run: Run, session: S3Session, folder: Path) ->
     assert "operation_done" in {row["event"] for row in rows("".join(told.stderr.splitlines(True)[:-1]))}
 
 
+def test_a_bar_is_shown_where_it_is_asked_for(run: Run, session: S3Session, folder: Path) -> None:
+    """A bar on stderr counts the files; without a terminal there is none unless it was asked for."""
+    done = run("sync", "src", PREFIX, "--progress", "bar", "--verbose")
+    assert (0, "") == (done.returncode, done.stdout)
+    assert "B/s" in done.stderr
+    assert "upload: a\n" in done.stderr
+    (folder / "a").write_text("changed")
+    assert "B/s" not in run("sync", "src", PREFIX).stderr
+
+
 def test_names_are_shown_on_one_line(run: Run, session: S3Session, folder: Path) -> None:
     """A name with control characters cannot write to the terminal."""
     fill(folder, "new\nline\x1b[31m")
