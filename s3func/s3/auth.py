@@ -250,7 +250,7 @@ class SigV4Authorizer:
         if self._mend_clock(request, error):
             return True
         if (isinstance(error, InvalidCredentials) and error.code != "SignatureDoesNotMatch") or bare:
-            if self._mend_credentials(request):
+            if self._mend_credentials(request, is_certain=not bare):
                 return True
         return self._mend_region(request, error)
 
@@ -273,14 +273,17 @@ class SigV4Authorizer:
         # The clock is right by now. This request goes again only if it was signed before another one mended the clock.
         return abs(theirs - signed) >= limit and (too_skewed or abs(ours - signed) < abs(theirs - signed))
 
-    def _mend_credentials(self, request: Request) -> bool:
-        """Ask for the credentials again; whether they are others than those that this request was signed with."""
+    def _mend_credentials(self, request: Request, *, is_certain: bool) -> bool:
+        """Ask for the credentials again; whether they are others than those that this request was signed with.
+
+        is_certain: the store has said that it is about them.
+        """
         self._stamp = _NO_STAMP
         headers = request.headers
         refused = headers.get("authorization", "").partition("Credential=")[2].partition("/")[0]
         token = headers.get(self._token_header)
         renewed = getattr(self._credentials, "renewed", None)
-        fresh = self._credentials() if renewed is None else renewed(refused, token)
+        fresh = self._credentials() if renewed is None else renewed(refused, token, is_certain=is_certain)
         if fresh is None:
             return False
         return refused != fresh.access_key_id or token != fresh.session_token

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from s3func import Credentials, S3Session
-from s3func.errors import CredentialsError, InvalidCredentials, Throttled
+from s3func.errors import AccessDenied, CredentialsError, InvalidCredentials, Throttled
 from s3func.message import Request, Response
 from tests.credentials.conftest import Surround
 from tests.credentials.fake import Fake
@@ -87,6 +87,17 @@ def test_a_store_that_refuses_every_credential(machine: Fake, clock: FrozenClock
             with pytest.raises(InvalidCredentials):
                 session.put_object("key", b"")
     assert machine.counts["imds v2"] <= 2
+
+
+def test_a_forbidden_head_is_mostly_not_about_credentials(machine: Fake, clock: FrozenClock) -> None:
+    """Where nobody may list, each object that is missing is a 403 without a word: that does not renew every time."""
+    recorder = Recorder(lambda request: Response(403, {}) if request.method == "HEAD" else success(request))
+    with S3Session(bucket="bucket", transport=recorder, clock=clock, retries=1) as session:
+        for _ in range(60):
+            with pytest.raises(AccessDenied):
+                session.head_object("key")
+            clock.time += 10
+    assert machine.counts["imds v2"] <= 3
 
 
 def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -130,7 +130,8 @@ class _Service:
             answer = client.send(get(url, headers, "PUT"), attempts=_ATTEMPTS, silent_attempts=self._silent)
         except TimedOut as error:
             # The answer to a PUT may only travel one hop, so a container behind a bridge waits for it in vain.
-            if "no connection" in str(error):
+            if not error.maybe_applied:
+                # It was not the answer that did not come: there was no connection.
                 raise CredentialsError(f"{self.who}: {error}") from error
             reason = str(error)
         except TransportError as error:

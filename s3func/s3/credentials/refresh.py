@@ -32,8 +32,10 @@ _ADVISORY_PART = 0.25
 _MANDATORY_PART = 1 / 6
 # After a failure, as long as there are credentials to go on with.
 _PAUSE_SECONDS = 30.0
-# A store that refuses good credentials must not make us renew on every request.
-_RENEWAL_PAUSE_SECONDS = 5.0
+# A store that refuses good credentials must not make us renew on every request. A HEAD that is forbidden says nothing of
+# why, and where nobody may list, every object that is missing is one.
+_CERTAIN_PAUSE_SECONDS = 5.0
+_DOUBTFUL_PAUSE_SECONDS = 300.0
 
 _all: WeakSet[Refreshing] = WeakSet()
 
@@ -128,8 +130,11 @@ class Refreshing:
         newest = self._state
         return state.credentials if newest is None else newest.credentials
 
-    def renewed(self, refused_key_id: str, refused_token: str | None) -> Credentials:
-        """What to sign with after a store refused these: others if there are any, asked for if need be."""
+    def renewed(self, refused_key_id: str, refused_token: str | None, *, is_certain: bool = True) -> Credentials:
+        """What to sign with after a store refused these: others if there are any, asked for if need be.
+
+        is_certain: the refusal is about the credentials, and not perhaps about something else.
+        """
         state = self._state
         if state is None:
             return self._waited(None)
@@ -139,7 +144,8 @@ class Refreshing:
         loads = self._loads
         with self._lock:
             now = self._clock.now()
-            young = self._keeps and 0 <= now - state.since < _RENEWAL_PAUSE_SECONDS
+            pause = _CERTAIN_PAUSE_SECONDS if is_certain else _DOUBTFUL_PAUSE_SECONDS
+            young = self._keeps and 0 <= now - state.since < pause
             if self._loads == loads and not young and now >= self._quiet_until:
                 self._renew(state)
         newest = self._state
