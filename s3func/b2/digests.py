@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from hashlib import sha1
 from threading import get_native_id
 from typing import TYPE_CHECKING
@@ -44,7 +45,8 @@ def digests_of(source: BufferSource | FileSource, size: int, each: int) -> tuple
     def hash_parts() -> None:
         if sys.platform == "linux":
             # There, threads have priorities of their own. On a busy machine this one must not keep the other waiting.
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), _SPARE_TIME)
+            with suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, get_native_id(), _SPARE_TIME)
         for number, start in enumerate(range(0, size, each), 1):
             parts[number] = sha1_of(source, start, min(each, size - start), crew.check)
 

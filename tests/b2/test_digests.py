@@ -34,10 +34,12 @@ def opened(kind: str, tmp_path: Path) -> Any:
 @pytest.mark.parametrize("kind", ["memory", "file"])
 @pytest.mark.parametrize("each", [1000_003, MIB, 2 * MIB, 3 * MIB + 1, len(CONTENT), len(CONTENT) + 1])
 def test_digests(tmp_path: Path, kind: str, each: int) -> None:
-    """The whole's SHA-1 is right, and so is that of every part that was ready in time."""
+    """The whole's SHA-1 is right, that of every part that was ready in time, too, and this thread is as urgent as before."""
     source = opened(kind, tmp_path)
+    priority = os.getpriority(os.PRIO_PROCESS, 0)
     try:
         whole, parts = digests_of(source, len(CONTENT), each)
+        assert priority == os.getpriority(os.PRIO_PROCESS, 0)
         assert SHA1 == whole
         for number, digest in parts.items():
             start = (number - 1) * each
