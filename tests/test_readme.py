@@ -28,7 +28,7 @@ from s3func.server import S3App
 from s3func.testing import Server, server
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "docs/server.md"]
+DOCUMENTS = ["README.md", "docs/server.md", "docs/files.md"]
 
 
 class Block(NamedTuple):
