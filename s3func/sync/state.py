@@ -15,6 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain, groupby
 from operator import lt
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
@@ -45,7 +46,10 @@ CREATE TABLE entry (
 CREATE INDEX moved ON entry (one_inode);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
-_PUT = f"INSERT OR REPLACE INTO entry VALUES ({', '.join('?' * 17)})"  # noqa: S608 -- made of question marks
+_PUT = "INSERT OR REPLACE INTO entry VALUES"
+_ROW = f"({', '.join('?' * 17)})"
+# 999 is how many question marks the oldest SQLite takes.
+_TOGETHER = 999 // 17
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -294,11 +298,16 @@ class State:
         writer = self._writer
         writer.execute("BEGIN IMMEDIATE")
         with writer:
-            for change in self._pending:
-                if isinstance(change, str):
-                    writer.execute("DELETE FROM entry WHERE name = ?", (change,))
-                else:
-                    writer.execute(_PUT, change)
+            for is_name, changes in groupby(self._pending, lambda change: isinstance(change, str)):
+                if is_name:
+                    writer.executemany("DELETE FROM entry WHERE name = ?", [(name,) for name in changes])
+                    continue
+                rows = list(changes)
+                # Each statement gives the interpreter away to the threads that move bytes, and waits to get it back.
+                for start in range(0, len(rows), _TOGETHER):
+                    together = rows[start : start + _TOGETHER]
+                    values = ", ".join([_ROW] * len(together))
+                    writer.execute(f"{_PUT} {values}", list(chain.from_iterable(together)))
             if self._root is not None:
                 device, inode = map(_signed, self._root)
                 writer.executemany(_META, [("root_device", device), ("root_inode", inode)])
