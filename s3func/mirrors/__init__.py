@@ -11,7 +11,7 @@ from s3func.mirrors.active import (
     upload,
     with_mirror,
 )
-from s3func.mirrors.mirror import Mirror
+from s3func.mirrors.mirroring import Mirror
 from s3func.profiles import Profile, register_profile
 
 __all__ = [

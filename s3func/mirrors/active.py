@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from s3func.mirrors.mirror import CACHE, Mirror
+from s3func.mirrors.mirroring import CACHE, Mirror
 
 if TYPE_CHECKING:
     from s3func.profiles import Profile

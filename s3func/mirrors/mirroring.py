@@ -240,6 +240,17 @@ class Mirror:
         chosen = _checked_delete("delete", delete)
         return upload_plan(self._session_of(place), place, path, chosen, _patterns(exclude), self._settings)
 
+    def path_of(
+        self,
+        remote: str | os.PathLike[str],
+        local: str | os.PathLike[str] | None = None,
+        *,
+        profile: str | Profile | None = None,
+    ) -> Path:
+        """The path that stands for a place, whether it was brought down or not; a path stands for itself."""
+        place = place_of(remote, profile, self.default_profile)
+        return place if isinstance(place, Path) else _path(local) or place.below(self.cache_root)
+
     def flush(self) -> None:
         """Upload everything that is registered, now; raises as the end of the block does. Nothing is deleted."""
         self._send_all(self._registered(), delete="none")
