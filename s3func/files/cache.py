@@ -223,6 +223,10 @@ class Cache:
         parts = [_component(part) for part in key.removesuffix("/").split("/")]
         return os.path.join(self.root, *([store] if store else []), bucket, *parts)
 
+    def contains(self, path: str) -> bool:
+        """Whether an absolute path lies below the root."""
+        return os.path.normpath(path).startswith(os.path.join(self.root, ""))
+
     @staticmethod
     def is_usual(endpoint_url: str) -> bool:
         """Whether a store has no folder of its own: AWS."""
@@ -263,7 +267,7 @@ class Cache:
         for name in names:
             place = os.path.join(self.records.folder, name)
             record = read_record(place) if name.endswith(".json") else None
-            if record is None or os.path.commonpath([self.root, os.path.abspath(record.path)]) != self.root:
+            if record is None or not self.contains(record.path):
                 continue
             status = fingerprint(record.path)
             with suppress(OSError):
@@ -290,9 +294,10 @@ class Cache:
 
     def _removed(self, record: Record) -> bool:
         """Delete the file that was looked at, and no other one that took its place meanwhile."""
-        from s3func.download.target import beside
+        from s3func.sync.publishing import hidden_name
 
-        aside = beside(record.path, "s3func-part", secrets.token_hex(6))
+        folder, name = os.path.split(record.path)
+        aside = os.path.join(folder, hidden_name(name))
         try:
             os.rename(record.path, aside)
         except OSError:

@@ -318,8 +318,7 @@ class S3Object:
 
     def _file(self) -> ObjectFile:
         session, path = self._reached(), self._path()
-        is_cached = os.path.commonpath([self._cache.root, path]) == self._cache.root
-        records = self._cache.records if is_cached else Records(state_root())
+        records = self._cache.records if self._cache.contains(path) else Records(state_root())
         url = f"{self._location.scheme}://{self.bucket}/{self.key}"
         endpoint = endpoint_of(session)
         if not self._cache.is_usual(endpoint):

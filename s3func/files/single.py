@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -29,8 +28,10 @@ from s3func.errors import (
 )
 from s3func.files.cache import RACY_NS, Fingerprint, Record, Records, digest_of, fingerprint, locked
 from s3func.files.contents import same_content
+from s3func.sync.contained import reach
 from s3func.sync.describing import described, facts_of
 from s3func.sync.operation import Side
+from s3func.sync.publishing import hidden_name, sweep
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("s3func.files")
 
+# Where this process has looked for what others left behind.
+_swept: set[tuple[int, str]] = set()
 _NOTED_MAX = 8 * 1024 * 1024
 _BLOCK = 1024 * 1024
 
@@ -171,15 +174,17 @@ class ObjectFile:
         self._save(result.etag, result.version_id, local, pending=False)
 
     def temporary(self) -> str:
-        """The name of a new hidden file beside the file; the folder is made."""
-        from s3func.download.target import beside
-
-        target = os.path.realpath(self.path)
+        """The name of a new hidden file beside the file; the folder is made, and what the dead left in it is removed."""
+        folder, name = os.path.split(os.path.realpath(self.path))
         try:
-            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
         except (FileExistsError, NotADirectoryError) as error:
             raise S3ObjectError(f"{self.path} needs a folder where there is a file: {error.filename}") from error
-        return beside(target, "s3func-part", secrets.token_hex(6))
+        if (os.getpid(), folder) not in _swept:
+            _swept.add((os.getpid(), folder))
+            with reach(folder, []) as reached:
+                sweep(reached)
+        return os.path.join(folder, hidden_name(name))
 
     def _refresh(self, record: Record, local: Fingerprint, *, verify: bool, progress: Progress | None) -> None:
         """The file is as it was written down: ask for the object only if it is another one now."""
