@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
@@ -119,6 +119,23 @@ class ObjectEntry(Record):
         self.is_latest = is_latest
         self.delete_marker = delete_marker
         self.owner = owner
+
+
+def named_rows(
+    keys: Iterable[str | Mapping[str, str | None] | ObjectEntry],
+) -> Iterator[tuple[object, object]]:
+    """Key and version of each row that delete_objects was given, not yet checked; TypeError for what is no list of keys."""
+    if isinstance(keys, str | bytes | Mapping | ObjectEntry):
+        raise TypeError("keys must be a list of keys, not one key")
+    if not isinstance(keys, Iterable):
+        raise TypeError(f"keys must be an iterable of keys, not {type(keys).__name__}")
+    for item in keys:
+        if isinstance(item, ObjectEntry):
+            yield item.key, item.version_id
+        elif isinstance(item, Mapping):
+            yield item.get("key", item.get("Key")), item.get("version_id", item.get("VersionId"))
+        else:
+            yield item, None
 
 
 class ListPage(Record):

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from s3func.b2.config import check_text
 from s3func.errors import NotSupported
-from s3func.wire.encoding import decode_component, encode_path, http_date
+from s3func.wire.encoding import decode_component, encode_path, header_value, http_date
 
 INFO = "x-bz-info-"
 SHA1 = "x-bz-content-sha1"
@@ -30,7 +30,6 @@ DESCRIBED = ("cache-control", "content-disposition", "content-encoding", "conten
 """What B2 sends as a header of its own when the file is downloaded, and keeps as b2-… in the file's info."""
 # The re module compiles and keeps these when they are first used.
 _INFO_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_SENDABLE = r"[\x20-\x7e]*"
 _RETENTION_MODES = ("governance", "compliance")
 _CUSTOMER = "x-bz-server-side-encryption-customer-"
 
@@ -261,15 +260,6 @@ def customer_headers(customer_key: CustomerKey | None) -> dict[str, str]:
     if not isinstance(customer_key, CustomerKey):
         raise TypeError(f"customer_key must be a CustomerKey, not {type(customer_key).__name__}")
     return customer_key.headers()
-
-
-def header_value(name: str, value: object) -> str:
-    """A value that can stand in a header; TypeError or ValueError names the argument."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    if re.fullmatch(_SENDABLE, value) is None:
-        raise ValueError(f"{name} has characters that cannot stand in a header (only printable ASCII can)")
-    return value
 
 
 def moment(name: str, value: object) -> float:

@@ -7,7 +7,6 @@ https://www.backblaze.com/docs/cloud-storage-large-files
 from __future__ import annotations
 
 from collections import deque
-from datetime import timedelta
 from hashlib import sha1
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
@@ -20,10 +19,12 @@ from s3func.b2.results import moment_of, plain_sha1, put_result
 from s3func.b2.upload import Upload
 from s3func.errors import InvalidRequest, NoSuchUpload, S3FuncError
 from s3func.transport.body import BodySource, body_of
+from s3func.transport.settings import checked_age
 from s3func.wire.ranges import byte_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from datetime import timedelta
     from types import TracebackType
 
     from s3func.b2.results import FilePut
@@ -317,11 +318,7 @@ class MultipartVerbs(CopyVerbs, PutEngine):
 
         Returns those that were aborted. An upload whose beginning B2 does not tell is left alone unless older_than is 0.
         """
-        seconds = older_than.total_seconds() if isinstance(older_than, timedelta) else older_than
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
-            raise TypeError(f"older_than must be a timedelta or seconds, not {type(older_than).__name__}")
-        if not seconds >= 0:
-            raise ValueError(f"older_than must not be negative, but it is {older_than}")
+        seconds = checked_age(older_than)
         latest = self._clock.now() - seconds
         aborted = []
         for upload in list(self.list_multipart_uploads(prefix, bucket=bucket)):

@@ -60,10 +60,7 @@ class FileReopener:
         else:
             request = Request("GET", "", self._by_name, "", fields)
         if broken is not None:
-            broken.attempts = failures
-            if broken.bucket is None:
-                broken.bucket, broken.key = self.bucket, self.key
-            self._client.wait(request, broken, failures)
+            self._client.wait_to_go_on(request, broken, failures, (self.bucket, self.key))
         try:
             response = self._client.send(request, self._authorizer(), self._parse, attempt=failures + 1)
         except (NotFound, InvalidRange) as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.errors import NotImplementedByStore, S3FuncError, ServiceError
-from s3func.models import ObjectEntry
+from s3func.models import named_rows
 from s3func.s3.headers import check_key, check_text
 from s3func.wire.s3xml import (
     DELETE_OBJECTS_MAX,
@@ -20,9 +19,10 @@ from s3func.wire.s3xml import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from s3func.listing import ObjectListing
+    from s3func.models import ObjectEntry
     from s3func.results import DeleteResult
     from s3func.transport.parallel import Crew
 
@@ -36,19 +36,8 @@ _ONE_BY_ONE = 3
 
 def checked_rows(keys: Iterable[str | Mapping[str, str | None] | ObjectEntry]) -> list[Row]:
     """(key, version_id) rows; all of them are checked before the first one is deleted."""
-    if isinstance(keys, str | bytes | Mapping | ObjectEntry):
-        raise TypeError("keys must be a list of keys, not one key")
-    if not isinstance(keys, Iterable):
-        raise TypeError(f"keys must be an iterable of keys, not {type(keys).__name__}")
     rows: list[Row] = []
-    for item in keys:
-        version_id: object = None
-        key: object = item
-        if isinstance(item, ObjectEntry):
-            key, version_id = item.key, item.version_id
-        elif isinstance(item, Mapping):
-            key = item.get("key", item.get("Key"))
-            version_id = item.get("version_id", item.get("VersionId"))
+    for key, version_id in named_rows(keys):
         check_key(key, "a key in keys")
         # An empty version would be left out of the document, and so delete the newest one.
         if version_id is not None and not check_text("a version_id in keys", version_id):

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from s3func.wire.encoding import encode_component, encode_path, http_date
+from s3func.wire.encoding import encode_component, encode_path, header_value, http_date
 
 KEY_MAX_BYTES = 1024
 METADATA_MAX_BYTES = 2048
@@ -22,7 +22,6 @@ TAGS_MAX = 10
 _FIRST_SECOND, _AFTER_LAST_SECOND = -62_135_596_800, 253_402_300_800
 # The re module compiles and keeps these when they are first used.
 _HEADER_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_SENDABLE = r"[\x20-\x7e]*"
 _SURROGATE = r"[\ud800-\udfff]"
 _DIRECT_VALUE = r"[\x21-\x7e]+(?: [\x21-\x7e]+)*"
 # Headers that the session, the signature or the connection sets itself.
@@ -53,15 +52,6 @@ def check_text(name: str, value: object) -> str:
         raise TypeError(f"{name} must be a str, not {type(value).__name__}")
     if re.search(_SURROGATE, value):
         raise ValueError(f"{name} has a lone surrogate, which no UTF-8 can carry")
-    return value
-
-
-def header_value(name: str, value: object) -> str:
-    """A value that can stand in a header; TypeError or ValueError names the argument."""
-    if not isinstance(value, str):
-        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
-    if re.fullmatch(_SENDABLE, value) is None:
-        raise ValueError(f"{name} has characters that cannot stand in a header (only printable ASCII can)")
     return value
 
 

@@ -6,20 +6,22 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
 
 from __future__ import annotations
 
-import math
 import re
 from binascii import unhexlify
 from collections.abc import Callable, Iterable, Mapping
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from s3func.errors import NoSuchUpload, NotFound, S3FuncError
 from s3func.s3.base import S3Base
-from s3func.s3.headers import check_key, etag_value, extra_headers, header_value
+from s3func.s3.headers import check_key, etag_value, extra_headers
 from s3func.s3.payload import CHECKSUMS, body_length, describe
 from s3func.transport.body import BodySource, body_of
+from s3func.transport.settings import checked_age
+from s3func.wire.encoding import header_value
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from s3func.message import Request, Response
     from s3func.results import PutResult
     from s3func.s3.auth import SigV4Authorizer
@@ -106,18 +108,6 @@ def _one_checksum(checksums: Mapping[str, str] | None) -> tuple[str | None, str 
     if not isinstance(algorithm, str) or algorithm not in CHECKSUMS - {"auto", "off"}:
         raise ValueError(f"checksums holds an unknown algorithm: {algorithm!r}")
     return algorithm, header_value("checksums", value)
-
-
-def _age_seconds(older_than: timedelta | float) -> float:
-    if isinstance(older_than, timedelta):
-        seconds = older_than.total_seconds()
-    elif isinstance(older_than, int | float) and not isinstance(older_than, bool):
-        seconds = float(older_than)
-    else:
-        raise TypeError(f"older_than must be a timedelta or seconds, not {type(older_than).__name__}")
-    if not 0 <= seconds < math.inf:
-        raise ValueError(f"older_than must not be negative, nor endless: {older_than!r}")
-    return seconds
 
 
 class MultipartVerbs(S3Base):
@@ -495,7 +485,7 @@ class MultipartVerbs(S3Base):
         where it sends none). An upload whose beginning the store does not tell is left alone unless older_than is 0,
         which aborts all there are. The first refusal ends the work.
         """
-        seconds = _age_seconds(older_than)
+        seconds = checked_age(older_than)
         authorizer = self._at(bucket)
         dates: list[str] = []
         uploads = list(self._uploads(authorizer, prefix, dates=dates))

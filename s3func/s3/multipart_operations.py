@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from s3func.errors import ChecksumMismatch, NotSupported, ProtocolError
 from s3func.message import Request, Response, UploadBody
 from s3func.results import PutResult
-from s3func.s3.headers import check_key, check_text, etag_value, header_value
+from s3func.s3.headers import check_key, check_text, etag_value
 from s3func.s3.operations import add_conditions, bare, copy_source, document, on_bucket, refuse_disguise, with_document
 from s3func.s3.payload import DefaultChecksum
-from s3func.wire.encoding import encode_query
+from s3func.wire.encoding import encode_query, header_value
 from s3func.wire.s3xml_multipart import PART_NUMBER_MAX, CompletedPart, CopyPartResult, PartsPage, UploadsPage
 
 if TYPE_CHECKING:

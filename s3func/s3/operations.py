@@ -21,14 +21,13 @@ from s3func.s3.headers import (
     check_text,
     etag_value,
     extra_headers,
-    header_value,
     metadata_headers,
     query_pairs,
     tagging_value,
     time_value,
 )
 from s3func.s3.payload import DefaultChecksum
-from s3func.wire.encoding import decode_component, encode_path, encode_query
+from s3func.wire.encoding import decode_component, encode_path, encode_query, header_value
 from s3func.wire.ranges import answers, parse_content_range, parse_range
 from s3func.wire.sigv4 import EMPTY_SHA256
 

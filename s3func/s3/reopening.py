@@ -72,10 +72,7 @@ class ObjectReopener:
         if afresh:
             request.deadline = None
         if broken is not None:
-            broken.attempts = failures
-            if broken.bucket is None:
-                broken.bucket, broken.key = self.bucket, self.key
-            self._client.wait(request, broken, failures)
+            self._client.wait_to_go_on(request, broken, failures, (self.bucket, self.key))
         try:
             return self._send(request, failures + 1)
         except (PreconditionFailed, NotFound, InvalidRange) as error:

@@ -17,8 +17,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.s3.auth import SigV4Authorizer
-from s3func.s3.headers import header_value
-from s3func.wire.encoding import encode_query
+from s3func.wire.encoding import encode_query, header_value
 
 if TYPE_CHECKING:
     from s3func.message import Request

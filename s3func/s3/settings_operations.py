@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from s3func.errors import ProtocolError, ServiceError
-from s3func.s3.headers import check_key, check_text, header_value, time_value
+from s3func.s3.headers import check_key, check_text, time_value
 from s3func.s3.operations import bare, on_bucket, with_document
 from s3func.s3.payload import DefaultChecksum
-from s3func.wire.encoding import encode_query
+from s3func.wire.encoding import encode_query, header_value
 
 if TYPE_CHECKING:
     from s3func.message import Request

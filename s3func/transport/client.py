@@ -130,6 +130,15 @@ class Client:
         exceeded.bucket, exceeded.key = error.bucket, error.key
         raise exceeded from error
 
+    def wait_to_go_on(
+        self, request: Request, broken: S3FuncError, failures: int, about: tuple[str | None, str | None]
+    ) -> None:
+        """The same before a request that goes on where a body broke; about: the bucket and the key of that body."""
+        broken.attempts = failures
+        if broken.bucket is None:
+            broken.bucket, broken.key = about
+        self.wait(request, broken, failures)
+
     def _charge(self) -> bool:
         self._spent.extend((None,) * _RETRY_COST)
         if len(self._spent) > self.retries.quota:

@@ -1,6 +1,9 @@
-"""The settings of waiting and of trying again, as sessions take them from their callers: checked, and each by its name."""
+"""The settings of waiting and of trying again, and ages, as sessions take them from their callers: checked, and each by its name."""
 
 from __future__ import annotations
+
+import math
+from datetime import timedelta
 
 from s3func.transport.retry import RetryPolicy
 from s3func.transport.timeouts import Timeouts
@@ -44,6 +47,19 @@ def checked_count(name: str, value: object) -> int:
     if value < 1:
         raise ValueError(f"{name} must be at least 1, not {value}")
     return value
+
+
+def checked_age(older_than: timedelta | float) -> float:
+    """An age in seconds."""
+    if isinstance(older_than, timedelta):
+        seconds = older_than.total_seconds()
+    elif isinstance(older_than, int | float) and not isinstance(older_than, bool):
+        seconds = float(older_than)
+    else:
+        raise TypeError(f"older_than must be a timedelta or seconds, not {type(older_than).__name__}")
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"older_than must not be negative, nor endless: {older_than!r}")
+    return seconds
 
 
 def _seconds(name: str, value: object) -> float | None:

@@ -1,4 +1,4 @@
-"""Percent-encoding and timestamps, exactly as S3 writes them.
+"""Percent-encoding, timestamps and values of headers, exactly as S3 writes them.
 
 Rule 1: a key is encoded once, from its UTF-8 bytes, and is never normalised: `a//b`, `.` and `..` stay what they are.
 Rule 2: time comes in as seconds since the epoch; nothing here reads a clock.
@@ -23,6 +23,7 @@ _PLAIN_COMPONENT = re.compile(r"[A-Za-z0-9\-._~]*\Z").match
 _BAD_ESCAPE = r"%(?![0-9A-Fa-f]{2})"
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_SENDABLE = r"[\x20-\x7e]*"
 _AMZ_DATE = r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z"
 # The weekday is not looked at: AWS's own documentation has a sample with the wrong one.
 _HTTP_DATE = r"[A-Za-z]+,? ([0-9]{1,2})[ -]([A-Z][a-z]{2})[ -]([0-9]{4}|[0-9]{2}) ([0-9]{2}):([0-9]{2}):([0-9]{2}) GMT"
@@ -53,6 +54,15 @@ def decode_component(text: str) -> str:
     from urllib.parse import unquote_to_bytes
 
     return unquote_to_bytes(text).decode("utf-8")
+
+
+def header_value(name: str, value: object) -> str:
+    """A value that can stand in a header; TypeError or ValueError names the argument."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, not {type(value).__name__}")
+    if re.fullmatch(_SENDABLE, value) is None:
+        raise ValueError(f"{name} has characters that cannot stand in a header (only printable ASCII can)")
+    return value
 
 
 def amz_date(epoch: float) -> str:
