@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from s3func.s3.credentials import Credentials
     from s3func.session import Session
 
-__all__ = ["SCHEMES", "Location", "connect", "is_url", "parse"]
+__all__ = ["SCHEMES", "Location", "connect", "endpoint_of", "is_url", "parse"]
 
 SCHEMES = ("s3", "b2")
 
@@ -37,6 +37,7 @@ _ORIGIN = rf"https?://(?:{_HOST})(?::[0-9]{{1,5}})?"
 _BARE_HOST = rf"(?:{_HOST}):[0-9]{{1,5}}|\[[0-9A-Fa-f:.]+\]|localhost|[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)+"
 _LOOPBACK = r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?"
 _KEY_ID = r"A(?:KIA|SIA)[A-Z0-9]{16}"
+_SIGNING = {"access_key_id", "access_key", "secret_access_key", "session_token", "credentials", "anonymous"}
 _SHAPE = "s3://[profile@|host@]bucket[/key] or b2://…"
 
 
@@ -124,6 +125,25 @@ def connect(
     return S3Session(bucket=location.bucket, **settings)
 
 
+def endpoint_of(
+    location: Location, *, endpoint_url: str | None = None, profile: str | Profile | None = None, **options: Any
+) -> str:
+    """Where connect() would lead with the same arguments; known without knowing who signs. ValueError, CredentialsError."""
+    if location.endpoint_url is not None:
+        return location.endpoint_url
+    if location.scheme == "b2":
+        from s3func.b2.config import REALM
+
+        chosen = location.profile or profile
+        known = find_profile(chosen) if isinstance(chosen, str) else chosen
+        return endpoint_url or (REALM if known is None else known.endpoint)
+    unsigned = {name: value for name, value in options.items() if name not in _SIGNING}
+    with connect(
+        location._replace(credentials=None), endpoint_url=endpoint_url, profile=profile, anonymous=True, **unsigned
+    ) as session:
+        return str(getattr(session, "endpoint_url", ""))
+
+
 def _connect_b2(bucket: str, settings: dict[str, Any], unknown: object) -> Session:
     from s3func.b2.session import B2Session
 
@@ -141,7 +161,7 @@ def _apply(profile: Profile, settings: dict[str, Any]) -> None:
     settings.setdefault("endpoint_url", profile.endpoint)
     if profile.region is not None:
         settings.setdefault("region", profile.region)
-    if {"access_key_id", "access_key", "secret_access_key", "credentials", "anonymous"} & settings.keys():
+    if _SIGNING & settings.keys():
         return
     if profile.public:
         settings["anonymous"] = True

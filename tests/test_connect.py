@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import B2Session, S3Session
-from s3func.connect import Location, connect, is_url, parse
+from s3func.connect import Location, connect, endpoint_of, is_url, parse
 from s3func.errors import CredentialsError
 from s3func.profiles import Profile, register_profile
 from s3func.s3.credentials import Credentials
@@ -226,3 +226,14 @@ def test_a_profile_is_a_name_or_a_profile() -> None:
     wrong: Any = 5
     with pytest.raises(TypeError, match="profile"):
         connect("s3://b/k", profile=wrong)
+
+
+def test_where_is_known_without_who(monkeypatch: pytest.MonkeyPatch) -> None:
+    """endpoint_of() says where connect() would lead, although there are no credentials."""
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert "http://localhost:1" == endpoint_of(parse("s3://http://localhost:1@b/k"))
+    assert "http://localhost:2" == endpoint_of(parse("s3://b/k"), endpoint_url="http://localhost:2")
+    assert "https://s3.eu-west-1.amazonaws.com" == endpoint_of(parse("s3://b/k"), region="eu-west-1", access_key_id="x")
+    assert "http://localhost:3" == endpoint_of(parse("s3://b/k"), profile=Profile("n", "http://localhost:3"))
+    assert "https://api.backblazeb2.com" == endpoint_of(parse("b2://b/k"))
+    assert "http://localhost:3" == endpoint_of(parse("b2://b/k"), profile=Profile("n", "http://localhost:3"))

@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from s3func.connect import connect, parse
+from s3func.connect import endpoint_of as _place
 from s3func.errors import NoSuchBucket, NotFound, S3ObjectError
 from s3func.files.cache import Cache, Records, endpoint_of, state_root, usual_root
 from s3func.files.config import Config, checked_progress_mode
@@ -301,19 +302,7 @@ class S3Object:
         if self._given_path is not None:
             return self._given_path
         session = self._session or self._own
-        if session is not None:
-            endpoint = endpoint_of(session)
-        elif self._location.endpoint_url is not None:
-            endpoint = self._location.endpoint_url
-        else:
-            # Where it is can be said without knowing who signs.
-            location = self._location._replace(credentials=None)
-            secrets = {"access_key_id", "access_key", "secret_access_key", "session_token", "credentials"}
-            settings = {name: value for name, value in self._settings().items() if name not in secrets}
-            if location.scheme == "s3":
-                settings["anonymous"] = True
-            with connect(location, **settings) as nobody:
-                endpoint = endpoint_of(nobody)
+        endpoint = _place(self._location, **self._settings()) if session is None else endpoint_of(session)
         return self._cache.path(endpoint, self.bucket, self.key)
 
     def _file(self) -> ObjectFile:

@@ -194,3 +194,11 @@ def test_without_locks_nothing_is_wrong(made: Made, s3_session: S3Session, monke
     assert b"first" == s3_session.get_object("k").data
     one.download()
     assert "first" == Path(one.local_path).read_text()
+
+
+def test_a_path_is_known_without_credentials(tmp_path: Path) -> None:
+    """Where a copy would be can be asked without any credentials, for S3 and for B2."""
+    assert str(tmp_path / "cache/s3func/b/k") == S3Object("s3://b/k").local_path
+    path = S3Object("b2://b/k").local_path
+    assert path.startswith(str(tmp_path / "cache/s3func/@api.backblazeb2.com-"))
+    assert path.endswith("/b/k")
