@@ -332,14 +332,12 @@ class LocalScan:
     def _opened(self, name: str, path: str, above: tuple[tuple[int, int], ...]) -> _Folder:
         """List a folder: one mark per file and one with a slash per folder, in the order of the names."""
         is_following = self._tree.symlinks == "follow"
-        plain: list[str] = []
+        plain: list[str]
         try:
             with os.scandir(os.path.join(self._tree.root, path)) as found:
-                for item in found:
-                    if item.is_dir(follow_symlinks=is_following) and not (_is_junction(item) and not is_following):
-                        plain.append(item.name + "/")
-                    else:
-                        plain.append(item.name)
+                plain = [
+                    item.name + "/" if _is_folder(item, is_following=is_following) else item.name for item in found
+                ]
         except OSError as error:
             self._unreadable(name[:-1], error, is_subtree=True)
             plain = []
@@ -431,11 +429,16 @@ def _is_link(status: os.stat_result) -> bool:
     return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) == _MOUNT_POINT
 
 
-def _is_junction(item: os.DirEntry[str]) -> bool:
-    # Only Windows has them, and Python knows a word for them from 3.12 on.
-    if os.name != "nt":
+def _is_folder(item: os.DirEntry[str], *, is_following: bool) -> bool:
+    """Whether to look into it; for most, no system call is needed to know."""
+    try:
+        if not item.is_dir(follow_symlinks=is_following):
+            return False
+        # Only Windows has junctions, and Python a word for them from 3.12 on.
+        return is_following or os.name != "nt" or not _is_link(item.stat(follow_symlinks=False))
+    except OSError:
+        # A link in a circle, for one: what it is will be seen, and said, when it is its turn.
         return False
-    return getattr(item.stat(follow_symlinks=False), "st_reparse_tag", 0) == _MOUNT_POINT
 
 
 def _kind_of(mode: int) -> str:

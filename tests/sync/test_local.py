@@ -278,6 +278,19 @@ def test_t56_a_circle_of_links_is_seen(tmp_path: Path) -> None:
     assert expected == problems_of(tree)
 
 
+def test_t56_a_link_that_leads_to_itself_costs_itself_only(tmp_path: Path) -> None:
+    """T56: links in a circle of their own are problems, whatever the policy, and the folder around them is scanned."""
+    make(tmp_path, "d/a", "d/z")
+    (tmp_path / "d/self").symlink_to("self")
+    (tmp_path / "d/ping").symlink_to("pong")
+    (tmp_path / "d/pong").symlink_to("ping")
+    assert ["d/a", "d/z"] == names_of(LocalTree(tmp_path))
+    following = LocalTree(tmp_path, symlinks="follow")
+    assert ["d/a", "d/z"] == names_of(following)
+    assert [(f"d/{name}", "link", True, False) for name in ("ping", "pong", "self")] == problems_of(following)
+    assert ["d/a", "d/ping", "d/pong", "d/self", "d/z"] == names_of(LocalTree(tmp_path, symlinks="preserve"))
+
+
 def test_t57_what_is_no_file_is_reported_and_never_opened(tmp_path: Path) -> None:
     """T57: a pipe and a socket are harmless problems, and opening one as a source neither waits nor succeeds."""
     make(tmp_path, "a")
