@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from s3func.b2.session import B2Session as B2Session
     from s3func.checkpoints import Checkpoints as Checkpoints
     from s3func.files.s3object import S3Object as S3Object
+    from s3func.lock import Lock as Lock
+    from s3func.lock import Owner as Owner
     from s3func.mirrors import Mirror as Mirror
     from s3func.mirrors import mirror as mirror
     from s3func.mirrors import with_mirror as with_mirror
@@ -35,7 +37,9 @@ _HOMES = {
     "Checkpoints": "s3func.checkpoints",
     "Credentials": "s3func.s3.credentials",
     "Encryption": "s3func.s3.request_options",
+    "Lock": "s3func.lock",
     "Mirror": "s3func.mirrors",
+    "Owner": "s3func.lock",
     "Profile": "s3func.profiles",
     "RetryPolicy": "s3func.transport.retry",
     "S3Object": "s3func.files.s3object",
@@ -54,7 +58,9 @@ __all__ = [
     "Checkpoints",
     "Credentials",
     "Encryption",
+    "Lock",
     "Mirror",
+    "Owner",
     "Profile",
     "RetryPolicy",
     "S3Object",

@@ -625,3 +625,16 @@ def test_a_ticket_that_stays_is_told_of(caplog: pytest.LogCaptureFixture) -> Non
     assert "may stand in the queue" in caplog.text
     shelf.fails = lambda verb, key: None
     holder.release()
+
+
+def test_its_names_are_at_the_door() -> None:
+    """`s3func.Lock` and `s3func.Owner` are there for annotations, and loaded when they are asked for."""
+    program = """
+import sys, s3func
+assert "s3func.lock" not in sys.modules
+from s3func import Lock, Owner
+import s3func.lock
+assert (Lock, Owner) == (s3func.lock.Lock, s3func.lock.Owner)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (0, "") == (done.returncode, done.stderr)
