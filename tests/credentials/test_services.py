@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pickle
 import stat
 import sys
@@ -18,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func.errors import CredentialsError
-from s3func.s3.credentials import container
+from s3func.s3.credentials import container, imds
 from s3func.s3.credentials.chain import CHAIN, Surroundings, choose, source
 from s3func.s3.credentials.imds import instance_region
 from tests.credentials.conftest import Surround
@@ -331,6 +332,45 @@ def test_a_login_that_cannot_be_renewed_is_used_to_its_end(fake: Fake, surround:
     assert "OLD-T0KEN" == fake.calls[-1]["token"]
 
 
+@pytest.mark.parametrize("missing", ["clientId", "registrationExpiresAt", "ended", "silent", "nonsense", "read-only"])
+def test_a_login_whose_renewal_is_not_to_be_had(fake: Fake, surround: Surround, tmp_path: Path, missing: str) -> None:
+    """Whatever is missing for it, the token that is there serves as long as it is good."""
+    more = {"clientId": "C", "clientSecret": "S", "refreshToken": "R1", "registrationExpiresAt": "2027-01-01T00:00:00Z"}
+    if missing == "ended":
+        more["registrationExpiresAt"] = "2026-01-01T00:00:00Z"
+    more.pop(missing, None)
+    path = put_token(tmp_path, "corp", "2026-11-21T10:10:00Z", **more)
+    variables = fake.environment("sso")
+    if missing == "silent":
+        variables["AWS_ENDPOINT_URL_SSO_OIDC"] = "http://127.0.0.1:1"
+    if missing == "nonsense":
+        fake.faults["oidc"] = Answer(200, b'{"accessToken": "X"}')
+    if missing == "read-only":
+        # Nobody, not even root, makes a file where a folder of that name is.
+        (path.parent / f"{path.name}.{os.getpid()}.part").mkdir()
+    before = path.read_text()
+    assert "SSO1" == ids(surround(MODERN, AWS_PROFILE="s", **variables))[0]
+    assert ("NEW-T0KEN" if missing == "read-only" else "OLD-T0KEN") == fake.calls[-1]["token"]
+    assert before == path.read_text()
+
+
+def test_a_token_that_sts_repeats_is_not_shown(fake: Fake, surround: Surround) -> None:
+    """STS may quote the session token that it refuses; the error does not."""
+    shared = f"[b]\n{BASE}aws_session_token = T0KENTOKEN\n"
+    fake.faults["AssumeRole"] = refused("InvalidClientTokenId", "the token T0KENTOKEN\n is of nobody")
+    with pytest.raises(CredentialsError, match=r"InvalidClientTokenId: the token \*\*\*  is of nobody"):
+        ids(surround(ROLE, shared, AWS_PROFILE="r", **fake.environment("sts")))
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [({"AWS_IMDS_USE_IPV6": "true"}, "http://[fd00:ec2::254]"), ({}, "http://169.254.169.254")],
+)
+def test_the_old_switch_of_ipv6(environment: dict[str, str], expected: str) -> None:
+    """botocore's first name for it is still read."""
+    assert expected == imds.endpoint(environment, None).origin
+
+
 def process(tmp_path: Path, program: str) -> str:
     """A profile whose process is this Python program."""
     (tmp_path / "program.py").write_text(program)
@@ -368,7 +408,19 @@ def failing(fake: Fake, surround: Surround, tmp_path: Path, name: str) -> Surrou
         end = "2026-11-21T09:00:00Z" if name == "sso ended" else "2026-11-22T10:00:00Z"
         if name != "sso without login":
             put_token(tmp_path, "https://corp.example/start", end)
-        fake.faults["sso"] = {"sso 401": Answer(401), "sso 403": Answer(403)}.get(name, Answer(200, b"[]"))
+        nothing = Answer(200, b'{"roleCredentials": {}}')
+        fake.faults["sso"] = {"sso 401": Answer(401), "sso 403": Answer(403), "sso empty": nothing}.get(
+            name, Answer(200, b"[]")
+        )
+        if name == "sso damaged":
+            put_token(tmp_path, "https://corp.example/start", "S3KRIT")
+        if name == "sso without a service":
+            sso = {"AWS_ENDPOINT_URL_SSO": "http://127.0.0.1:1"}
+        if name == "sso in no region":
+            return surround(LEGACY.replace("eu-west-1", "eu/west"), AWS_PROFILE="s", **sso)
+        if name == "sso twice":
+            config = MODERN.replace("sso_session = corp", "sso_session = corp\nsso_region = us-east-1")
+            return surround(config, AWS_PROFILE="s", **sso)
         return surround(LEGACY, AWS_PROFILE="s", **sso)
     programs = {
         "process fails": "import sys; print('S3KRIT'); sys.exit(3)",
@@ -391,16 +443,28 @@ def failing(fake: Fake, surround: Surround, tmp_path: Path, name: str) -> Surrou
             (tmp_path / "token").write_text("\n")
         return surround(**web, **sts)
     if name.startswith("container"):
+        if name == "container away":
+            return surround(AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:1/")
         fake.faults["container"] = Answer(404) if name == "container 404" else Answer(200, b'{"AccessKeyId": "S3KRIT"}')
         return surround(**fake.environment("container"))
     if name.startswith("imds"):
-        fake.faults["imds role v2"] = Answer(404) if name == "imds without role" else Answer(200, b"the-role")
+        roles = {"without role": Answer(404), "empty": Answer(200, b" "), "forbidden": Answer(401), "busy": Answer(500)}
+        fake.faults["imds role v2"] = roles.get(name.removeprefix("imds "), Answer(200, b"the-role"))
+        if name == "imds token refused":
+            fake.faults["imds token"] = Answer(400)
+        if name == "imds in a hurry":
+            return surround(**fake.environment("imds"), AWS_METADATA_SERVICE_TIMEOUT="S3KRIT"[:2])
         fake.faults["imds v2"] = Answer(200, b'{"Code": "AssumeRoleUnauthorizedAccess", "Message": "S3KRIT"}')
         return surround(**fake.environment("imds"))
     fake.faults["AssumeRole"] = {
         "role refused": refused("AccessDenied", "User: u is not authorized to perform: sts:AssumeRole"),
         "role answered with html": Answer(200, b"<html><p>S3KRIT</html>"),
         "role without credentials": Answer(200, b"<R><AssumeRoleResult/></R>"),
+        "role with a bad secret": Answer(
+            200,
+            b"<R><AssumeRoleResult><Credentials><AccessKeyId>A</AccessKeyId><SecretAccessKey> S3KRIT</SecretAccessKey>"
+            b"</Credentials></AssumeRoleResult></R>",
+        ),
         "role refused by html": Answer(403, b"<html>S3KRIT"),
     }.get(name, Answer(200))
     config = {"role with mfa": "mfa_serial = m\n", "role for too long": "duration_seconds = for ever\n"}.get(name, "")
@@ -418,6 +482,11 @@ FAILURES = {
     "sso 401": "the login has ended: run `aws sso login --profile s`",
     "sso 403": "refuses with status 403; does this login have that role in that account",
     "sso nonsense": "no JSON object",
+    "sso empty": "credentials that are none: access_key_id is empty",
+    "sso damaged": "json is damaged: run `aws sso login --profile s`",
+    "sso without a service": "no answer from http://127.0.0.1:1: no connection",
+    "sso in no region": "sso_region of profile 's' is no region: 'eu/west'",
+    "sso twice": "profile 's' and sso-session 'corp' differ in sso_region",
     "process fails": "credential_process of profile 'p': .* ended with status 3; run it to see why",
     "process says nonsense": "credential_process of profile 'p': .* no JSON object",
     "process of version 2": "format other than Version 1",
@@ -432,6 +501,13 @@ FAILURES = {
     "container 404": "container credentials at .*: refused with status 404; is the role of the task or pod set up",
     "container nonsense": "credentials that are none: secret_access_key is empty",
     "imds without role": "no role is attached to this instance",
+    "imds empty": "no role is attached to this instance",
+    "imds forbidden": "access to it is forbidden .status 401.",
+    "imds busy": "refused with status 500",
+    "imds token refused": "no token: status 400",
+    "imds in a hurry": "AWS_METADATA_SERVICE_TIMEOUT must be a number from 1 to 3600, not 'S3'",
+    "container away": "container credentials at http://127.0.0.1:1: no connection",
+    "role with a bad secret": "credentials that are none: secret_access_key has white space",
     "imds unauthorized": "role 'the-role': AssumeRoleUnauthorizedAccess",
     "role refused": "role arn:aws:iam::1:role/R of profile 'r': STS at .* refuses: AccessDenied: User: u is not authorized",
     "role refused by html": "refuses: status 403",

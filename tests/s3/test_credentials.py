@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -492,3 +493,28 @@ def test_a_key_id_with_slashes_is_signed() -> None:
         raw: RawRequest = wire.last
         assert "Credential=tenant:user/key/20" in dict(raw.headers)["authorization"]
         assert "X-Amz-Credential=tenant%3Auser%2Fkey%2F20" in session.presigned_url("GET", "key")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (None, None),
+        (NOW, NOW),
+        (1795255200, NOW),
+        (datetime(2026, 11, 21, 10, tzinfo=UTC), NOW),
+        (datetime(2026, 11, 21, 12, tzinfo=timezone(timedelta(hours=2))), NOW),
+    ],
+)
+def test_when_credentials_end(given: Any, expected: float | None) -> None:
+    """The end is a number of seconds or a datetime with a time zone."""
+    assert expected == Credentials("A", "s", None, given).expires_at
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [(datetime(2026, 11, 21), ValueError), ("2026-11-21", TypeError), (True, TypeError), ([], TypeError)],
+)
+def test_an_end_that_is_no_time(given: Any, error: type[Exception]) -> None:
+    """A datetime without a time zone would be good for half a day too long somewhere."""
+    with pytest.raises(error, match="expires_at"):
+        Credentials("A", "s", None, given)
