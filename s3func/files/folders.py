@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from s3func.errors import HashMismatchError
+from s3func.errors import HashMismatchError, SyncError
 from s3func.sync.events import BytesMoved, OperationDone
 from s3func.sync.filters import Filters
 from s3func.sync.guards import MaxDelete
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["differs", "sync_folder", "verify_folder"]
 
 Patterns: TypeAlias = Sequence[re.Pattern[str]]
+_NOTES_MAX = 10
 _AGREED = frozenset({"record"})
 
 
@@ -71,7 +72,12 @@ def sync_folder(
         verify="auto" if checked else False,
         on_event=None if progress is None else _counted(progress),
     )
-    report.raise_for_failures()
+    try:
+        report.raise_for_failures()
+    except SyncError as error:
+        for step in (*report.conflicts, *report.problems)[:_NOTES_MAX]:
+            error.add_note(f"{step.name}: {step.detail or step.reason}")
+        raise
 
 
 def differs(session: Session, bucket: str, prefix: str, folder: str, excludes: Patterns) -> bool:

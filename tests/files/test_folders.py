@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from s3func.errors import EmptySourceError, HashMismatchError, S3ObjectError, SafetyStop, SyncConflict, SyncError
+from s3func.errors import (
+    EmptySourceError,
+    HashMismatchError,
+    S3FuncError,
+    S3ObjectError,
+    SafetyStop,
+    SyncConflict,
+    SyncError,
+)
 from s3func.files import S3Object
 from s3func.s3 import S3Session
+from s3func.testing import Server
 
 Made = Callable[..., S3Object]
 
@@ -170,3 +180,61 @@ def test_the_excludes_of_an_object(made: Made) -> None:
         obj.add_excludes(["ok", "("])
     assert [*first, "c"] == obj.get_excludes()
     assert [] == obj.clear_excludes().get_excludes()
+
+
+def test_the_requests_of_a_folder(made: Made, s3_session: S3Session, asked: Callable[[], list[str]]) -> None:
+    """A cold folder costs a GET per file, a warm one two listings, an upload of what is there already one."""
+    for number in range(30):
+        s3_session.put_object(f"d/{number}", b"x")
+    obj = made("d")
+    asked()
+    obj.download()
+    counted = Counter(asked())
+    assert 31 == counted.pop("GetObject")
+    assert {"ListObjectsV2": 2} == counted
+    obj.download()
+    assert {"ListObjectsV2": 2} == Counter(asked())
+    obj.upload()
+    assert {"ListObjectsV2": 1} == Counter(asked())
+
+
+def test_a_busy_store_is_asked_again(made: Made, s3_session: S3Session, s3_server: Server) -> None:
+    """SlowDown is retried, for one object and for many."""
+    for key in ("k", "d/a", "d/b"):
+        s3_session.put_object(key, b"x")
+    s3_server.faults.add("*", times=1, status=503, code="SlowDown")
+    assert os.path.exists(made("k").download())
+    s3_server.faults.add("GetObject", key="d/*", times=1, status=503, code="SlowDown")
+    assert ["a", "b"] == files(made("d").download())
+
+
+def test_links_are_left_alone(made: Made, s3_session: S3Session, tmp_path: Path) -> None:
+    """A symbolic link in a folder is neither uploaded, nor replaced, nor a reason to delete the object of its name."""
+    (tmp_path / "outside").write_text("secret")
+    s3_session.put_object("d/link", b"kept")
+    obj = made("d")
+    fill(obj.local_path, "a", "b")
+    os.symlink(tmp_path / "outside", os.path.join(obj.local_path, "link"))
+    obj.upload(mirror=True)
+    assert b"kept" == s3_session.get_object("d/link").data
+    with pytest.raises(SyncError) as caught:
+        obj.download(mirror=True)
+    assert "link" in caught.value.__notes__[0]
+    assert "secret" == (tmp_path / "outside").read_text()
+    assert os.path.islink(os.path.join(obj.local_path, "link"))
+
+
+def test_a_listing_that_fails_deletes_nothing(made: Made, s3_session: S3Session, s3_server: Server) -> None:
+    """A proxy's page in place of a listing, or a refusal, raises, and the folder and the store stay as they are."""
+    obj = made("d", session=s3_server.session(s3_session.bucket, create=False, retries=1))
+    fill(obj.local_path, "a", "b")
+    obj.upload()
+    fill(obj.local_path, "mine")
+    for how in ({"answer": "html"}, {"status": 403}, {"status": 500}):
+        s3_server.faults.add("ListObjectsV2", **how)
+        for call in (obj.download, obj.upload):
+            with pytest.raises(S3FuncError):
+                call(mirror=True)
+        s3_server.faults.clear()
+        assert ["a", "b", "mine"] == files(obj.local_path)
+        assert ["d/a", "d/b"] == keys(s3_session)
