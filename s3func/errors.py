@@ -53,6 +53,7 @@
 A mistake in an argument is a ValueError or TypeError that names the argument, raised before anything is sent.
 No urllib3, socket, ssl or XML exception crosses the package border; it is chained as `__cause__`.
 One warning, ChecksumRefused, tells of a store that takes no checksums.
+`advice` is a sentence that names the fix, where there is one; it ends the error's text.
 `maybe_applied` is True where the request was sent, the answer was lost, and so the store may have carried it out.
 """
 
@@ -69,6 +70,12 @@ class S3FuncError(Exception):
     key: str | None = None
     attempts: int = 1
     maybe_applied: bool = False
+    advice: str = ""
+    """What cures it, where a setting can; the last words of the error's text."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}; {self.advice}" if self.advice else text
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Keyword arguments are rebuilt from the instance, so that errors cross process borders whole.
@@ -130,7 +137,9 @@ class ServiceError(S3FuncError):
         text = f"{self.status} {self.code}"
         if self.message:
             text += f": {self.message}"
-        return f"{text} ({', '.join(about)})" if about else text
+        if about:
+            text = f"{text} ({', '.join(about)})"
+        return f"{text}; {self.advice}" if self.advice else text
 
 
 class NotFound(ServiceError):

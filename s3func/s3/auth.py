@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from s3func.errors import (
+    ConnectError,
     InvalidCredentials,
     Redirected,
     RequestTimeTooSkewed,
@@ -31,13 +32,17 @@ if TYPE_CHECKING:
     from s3func.s3.endpoints import Place
 
 CredentialsSource: TypeAlias = "Callable[[], Credentials | None]"
-RegionSource: TypeAlias = "Callable[[str, Place], str | None]"
+RegionSource: TypeAlias = "Callable[[SigV4Authorizer], str]"
 ERROR_DOCUMENT_MAX = 1024 * 1024
 # The same in hexadecimal as what stands beside it in the answer to a wrong signature.
 _REPEATED_AS_BYTES = frozenset({"CanonicalRequestBytes", "StringToSignBytes"})
 # S3 tolerates 15 minutes; a difference of less than this cannot be why a HEAD was refused.
 _SKEW_SECONDS = 300.0
 _MINUTE = 60.0
+# Answers that a program may expect, about which there is nothing to advise.
+_USUAL = frozenset(
+    {"NoSuchKey", "NoSuchUpload", "NoSuchVersion", "NotModified", "PreconditionFailed", "InvalidRange", "SlowDown"}
+)
 # What these refuse is the region, whether they say the right one or not.
 _WRONG_REGION = frozenset(
     {"AuthorizationHeaderMalformed", "AuthorizationQueryParametersError", "IllegalLocationConstraintException"}
@@ -226,6 +231,11 @@ class SigV4Authorizer:
                 },
             )
         error.headers = headers
+        if error.code not in _USUAL:
+            from s3func.s3.advice import ADVISED, advise
+
+            if document is None or error.code in ADVISED:
+                error.advice = advise(error, request, self, b"" if document else body)
         error.request_id = error.request_id or headers.get("x-amz-request-id", "")
         error.host_id = error.host_id or headers.get("x-amz-id-2", "")
         return error
@@ -240,6 +250,10 @@ class SigV4Authorizer:
     def renew(self, request: Request, error: S3FuncError) -> bool:
         """Mend the clock, the region or the credentials, or leave the checksum out, if that is what the error is about."""
         if not isinstance(error, ServiceError):
+            if isinstance(error, ConnectError):
+                from s3func.s3.advice import advise_connection
+
+                error.advice = advise_connection(error, self)
             return False
         if leave_out_checksum(request, error):
             if self._on_checksum_refused is not None:
@@ -294,7 +308,7 @@ class SigV4Authorizer:
             return False
         region = error.headers.get("x-amz-bucket-region") or error.details.get("Region", "")
         if not region and (is_about_region or error.status in {301, 307, 400}):
-            region = self._discovered()
+            region = self._discovered(request)
         if not region or not is_region(region):
             return False
         if region != self.place.region:
@@ -314,12 +328,13 @@ class SigV4Authorizer:
         request.headers["host"] = self.place.host
         return True
 
-    def _discovered(self) -> str:
-        """Where the bucket says it is when it is asked; asked once."""
-        discover, self._discover = self._discover, None
-        if discover is None or self.bucket is None:
+    def _discovered(self, request: Request) -> str:
+        """Where the bucket is, asked for once: its region is told to anybody, or it is in the answer to a GET."""
+        discover = self._discover
+        if discover is None or not (self.endpoint.tells_region or request.method == "HEAD"):
             return ""
-        return discover(self.bucket, self.place) or ""
+        self._discover = None
+        return discover(self)
 
     def move(self, region: str) -> None:
         """The bucket is known to be in this region."""

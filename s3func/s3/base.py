@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Self, Unpack
 
 from s3func.clock import SYSTEM_CLOCK, Clock
-from s3func.errors import NotSupported, S3FuncError
+from s3func.errors import NotSupported, S3FuncError, ServiceError
 from s3func.s3.auth import SigV4Authorizer, Skew
 from s3func.s3.endpoints import SIGV4, SIGV4A, check_bucket
 from s3func.s3.options import IN_PROCESS_URL, Options, one_secret
@@ -221,18 +221,29 @@ class S3Base(Session):
 
         return ToldAuthorizer(*parts, place=place, discover=self._ask_for_region, options=self._options)
 
-    def _ask_for_region(self, bucket: str, place: Place) -> str | None:
-        """Where S3 says a bucket is: every answer to a HEAD of it has its region, refusals and unsigned ones as well."""
-        if not self._endpoint.tells_region:
-            return None
+    def _ask_for_region(self, authorizer: SigV4Authorizer) -> str:
+        """Where a store says a bucket is; "" where it does not.
+
+        AWS says it in every answer to a HEAD of the bucket, also to one that is not signed. Others say it in the document
+        that refuses a signature for another region, which an answer to HEAD does not have.
+        """
         from s3func.s3.operations import on_bucket
 
         try:
-            response = self._client.transport(on_bucket("HEAD", place))
+            if self._endpoint.tells_region:
+                response = self._client.transport(on_bucket("HEAD", authorizer.place))
+                response.close()
+                return response.headers.get("x-amz-bucket-region", "")
+            request = on_bucket("GET", authorizer.place, "location=")
+            authorizer.authorize(request)
+            response = self._client.transport(request)
+            if response.status < 300:
+                response.close()
+                return ""
+            error = authorizer.refusal(request, response)
         except S3FuncError:
-            return None
-        response.close()
-        return response.headers.get("x-amz-bucket-region")
+            return ""
+        return error.details.get("Region", "") if isinstance(error, ServiceError) else ""
 
 
 def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int, ca_bundle: str | None) -> Transport:

@@ -301,12 +301,12 @@ def refusing(status: int, code: str) -> Callable[[Request], Response | None]:
 def test_a_session_that_is_refused() -> None:
     """Why CreateSession fails is the error of the call; a store that does not know it says how to do without."""
     clock = FrozenClock()
-    with session_at(Recorder(Express(clock, refusing(403, "AccessDenied"))), DIRECTORY, clock=clock) as session:
-        with pytest.raises(AccessDenied, match="403 AccessDenied"):
-            session.head_object("key")
-    with session_at(Recorder(Express(clock, refusing(501, "NotImplemented"))), DIRECTORY, clock=clock) as session:
-        with pytest.raises(NotSupported, match="disable_s3_express_session_auth=True does without"):
-            session.head_object("key")
+    session = session_at(Recorder(Express(clock, refusing(403, "AccessDenied"))), DIRECTORY, clock=clock)
+    with session, pytest.raises(AccessDenied, match="403 AccessDenied"):
+        session.head_object("key")
+    session = session_at(Recorder(Express(clock, refusing(501, "NotImplemented"))), DIRECTORY, clock=clock)
+    with session, pytest.raises(NotSupported, match="disable_s3_express_session_auth=True does without"):
+        session.head_object("key")
 
 
 @pytest.mark.parametrize(
