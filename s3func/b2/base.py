@@ -101,9 +101,10 @@ class B2Base(Session):
         kept = checked_count("max_connections", max_connections)
         policy = checked_policy(retries, max_attempts)
         if transport is None:
+            from s3func.transport.network import network_of
             from s3func.transport.pool import Pool
 
-            transport = Pool(limits, max_connections=kept)
+            transport = Pool(limits, max_connections=kept, network=network_of(os.environ))
         elif not callable(transport):
             raise TypeError(f"transport must be callable, not {type(transport).__name__}")
         self._clock = clock or SYSTEM_CLOCK

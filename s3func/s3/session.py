@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class S3Session(ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs, ObjectSettingVerbs, BucketSettingVerbs):
     """A handle on one S3 store, usually bound to one bucket. Safe for threads and for fork; use one per process.
 
-    Credentials come from the arguments, else from the environment (AWS_ACCESS_KEY_ID …), else from a profile of
-    ~/.aws/credentials and ~/.aws/config. Region and endpoint likewise (AWS_REGION, AWS_ENDPOINT_URL_S3 …).
+    Credentials come from the arguments, else from where botocore finds them: the environment, a profile of ~/.aws with its
+    keys, role, login or program, the container, the instance; what expires is renewed ahead of time. Region, endpoint
+    and the other settings likewise (AWS_REGION, AWS_ENDPOINT_URL_S3 …); docs/credentials.md has the order.
     """
 
     def presigned_url(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from s3func import Credentials, S3Session
-from s3func.errors import AccessDenied, CredentialsError, InvalidCredentials, Throttled
+from s3func import B2Session, Credentials, S3Session
+from s3func.errors import AccessDenied, ConnectError, CredentialsError, InvalidCredentials, Throttled
 from s3func.message import Request, Response
 from tests.credentials.conftest import Surround
 from tests.credentials.fake import Fake
@@ -240,6 +240,16 @@ def test_a_session_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> No
             session.put_object("a//b", b"body")
         assert ("PUT", "/bucket/a//b", "HTTP/1.1") == wire.last.line
     assert 1 == len(proxy.heads)
+
+
+def test_b2_goes_through_the_proxy_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says about the way out is not about one provider."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    with (
+        B2Session("id", "key", "bucket", realm="http://127.0.0.1:9", retries=1) as session,
+        pytest.raises(ConnectError, match=r"http://127.0.0.1:9 through the proxy http://127.0.0.1:1"),
+    ):
+        session.head_object("key")
 
 
 @pytest.fixture
