@@ -229,6 +229,24 @@ def test_a_stranger_s_error_passes(source: Refreshing, issuer: Issuer, herd: Thr
     assert {"RuntimeError('the vault is sealed')"} == {repr(error) for error in errors}
 
 
+@pytest.mark.parametrize("left", [ADVISORY_SECONDS - 1, MANDATORY_SECONDS - 1])
+def test_a_stranger_s_error_costs_nothing_while_the_old_ones_are_good(
+    source: Refreshing, issuer: Issuer, clock: FrozenClock, left: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Then it is a failure like any other; its words, which nobody has checked for secrets, are not logged."""
+    old = source()
+    clock.time += HOUR - left
+    issuer.error = RuntimeError("the vault is sealed, S3KRIT")
+    with caplog.at_level(logging.WARNING, "s3func"):
+        assert [old] * 10 == [source() for _ in range(10)]
+    assert 2 == issuer.asked
+    assert caplog.messages[0].endswith("are used on: it raised RuntimeError")
+    assert "S3KRIT" not in caplog.text
+    clock.time += left
+    with pytest.raises(RuntimeError, match="the vault is sealed"):
+        source()
+
+
 def test_refused_credentials_are_replaced_once(
     source: Refreshing, issuer: Issuer, clock: FrozenClock, herd: ThreadPoolExecutor
 ) -> None:

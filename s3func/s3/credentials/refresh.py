@@ -173,7 +173,7 @@ class Refreshing:
         return error
 
     def _renew(self, old: _State | None) -> None:
-        """Ask once, with the lock held. What other than CredentialsError is raised is the caller's own, and passes."""
+        """Ask once, with the lock held. What other than CredentialsError is raised passes, unless the old ones are good."""
         now = self._clock.now()
         if old is not None and old.end is not None and now < min(self._quiet_until, old.end):
             # Good enough for now, and we were told no a moment ago.
@@ -182,7 +182,13 @@ class Refreshing:
         try:
             credentials = self._load()
         except CredentialsError as error:
-            self._failure = error
+            # Without its traceback, whose frames have seen secrets.
+            self._failure = error.with_traceback(None)
+        except Exception as error:
+            if old is None or old.end is None or old.end <= now:
+                raise
+            # What a caller's own function says may be secret; its author knows where to look.
+            self._failure = CredentialsError(f"it raised {type(error).__name__}")
         self._loads += 1
         if self._failure is None:
             now = self._clock.now()
