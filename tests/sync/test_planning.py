@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s3func.sync.entry import RemoteEntry
 from s3func.sync.filters import Filters
 from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation
 from s3func.sync.plans import plan
-from s3func.sync.remote import RemotePrefix
+from s3func.sync.remote import RemotePrefix, RemoteScan
 from tests.sync.sides import OLD, Sides
 
 
@@ -112,6 +115,30 @@ def test_t23_an_edit_of_the_same_size_is_found_whatever_its_time(agreed: Sides, 
     agreed.write("a", "CONTENT of a", mtime_ns=mtime_ns)
     options = {} if state else {"state": None}
     assert [("upload", "a", "content")] == agreed.steps(agreed.up(**options))
+
+
+def test_t29_a_touched_file_needs_no_etag_that_is_a_hash(agreed: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T29: while the object is the one that was remembered, its MD5 is known, and no head is asked for."""
+    side = agreed.tree.side("a")
+    assert side is not None
+    with agreed.up() as made:
+        assert made.state is not None
+        md5 = hashlib.md5(b"content of a").hexdigest()
+        made.state.record("a", side._replace(md5=md5), agreed.side("a")._replace(etag="opaque"))
+    listed = RemoteScan.__iter__
+
+    def opaque(scan: RemoteScan) -> Iterator[RemoteEntry]:
+        return (entry._replace(etag="opaque") if entry.name == "a" else entry for entry in listed(scan))
+
+    monkeypatch.setattr(RemoteScan, "__iter__", opaque)
+    agreed.requests()
+    for content, expected in (
+        ("content of a", ("record", "a", "content")),
+        ("CONTENT of a", ("upload", "a", "content")),
+    ):
+        agreed.write("a", content, mtime_ns=OLD + 1)
+        assert [expected] == agreed.steps(agreed.up())
+    assert {"ListObjectsV2"} == set(agreed.requests())
 
 
 def test_t24_a_fresh_checkout_transfers_nothing(agreed: Sides) -> None:
