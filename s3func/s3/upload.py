@@ -47,7 +47,7 @@ def store(put: Put, body: BodySource) -> PutResult:
             try:
                 return store_ranges(put, source)
             except (SourceChanged, BodyShrunk):
-                source.close()
+                source.begin_again()
                 source = source_of(body)
                 assert isinstance(source, FileSource)
                 put.progress.restart(source.size)

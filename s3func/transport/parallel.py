@@ -238,8 +238,9 @@ class Crew:
             if not self._stopped.is_set():
                 task()
                 self.limit.success()
-        except CrewStopped:
-            pass
+        except CrewStopped as stopped:
+            # While this crew is at work, another one around it was stopped: the task is not done.
+            failure = None if self._stopped.is_set() else stopped
         except BaseException as error:  # noqa: BLE001 -- raised again in the thread that submitted it
             failure = error
         with self._lock:

@@ -138,6 +138,13 @@ class FileSource:
         if (named.st_ino, named.st_dev) != (self._began.inode, self._began.device):
             raise SourceChanged("the file was replaced while it was uploaded")
 
+    def begin_again(self) -> None:
+        """Let go of it for another attempt: a file that is the caller's stands where it stood."""
+        if self._path is not None:
+            self._file.close()
+        else:
+            self._file.seek(self._offset)
+
     def close(self) -> None:
         """Close the file if it was opened here, else leave it standing behind what was read."""
         if self._path is not None:

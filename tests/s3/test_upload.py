@@ -566,6 +566,29 @@ def test_a_file_that_never_rests(store: tuple[S3Session, Watch], tmp_path: Path,
     assert [] == list(session.list_multipart_uploads())
 
 
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_an_open_file_that_grows(store: tuple[S3Session, Watch], tmp_path: Path, offset: int) -> None:
+    """A caller's open file that was written to meanwhile is read again from where it stood, not from where it ended."""
+    session, watch = store
+    path = tmp_path / "file"
+    path.write_bytes(content(3 * MIB))
+    changes = 0
+
+    def change(request: Request, count: int) -> None:
+        nonlocal changes
+        if changes == 0:
+            changes += 1
+            with path.open("ab") as file:
+                file.write(b"tail")
+
+    watch.before = change
+    with path.open("rb") as file:
+        file.seek(offset)
+        session.put_object("key", file)
+    watch.before = None
+    assert content(3 * MIB)[offset:] + b"tail" == session.get_object("key").data
+
+
 def test_a_file_that_is_removed(store: tuple[S3Session, Watch], tmp_path: Path) -> None:
     """A file that is gone before it was sent is an error, as one that never was there; nothing is left."""
     session, watch = store

@@ -189,6 +189,14 @@ def test_a_crew_that_is_over_takes_nothing() -> None:
         crew.submit(lambda: None)
 
 
+def test_the_stop_of_another_crew_is_a_failure() -> None:
+    """A task that ends because a crew around it was stopped is not done: nobody may go on as if it were."""
+    outer = Crew(1)
+    outer.stop()
+    with pytest.raises(CrewStopped), Crew(2) as crew:
+        crew.submit(outer.check)
+
+
 def test_stop_does_not_wait() -> None:
     """A producer that has to wake its tasks itself stops the crew first, and waits when it leaves the block."""
     woken = Event()
