@@ -89,13 +89,17 @@ class Mover:
         *,
         keeper: Keeper | None = None,
         on_bytes: Callable[[str, int, int | None], None] | None = None,
+        check: Callable[[], None] | None = None,
     ) -> None:
-        """keeper: keeps what is replaced. on_bytes: name, bytes done and bytes in all of a large transfer."""
+        """keeper: keeps what is replaced. on_bytes: name, bytes done and bytes in all of a large transfer. check: called
+        during large transfers, ends them by raising.
+        """
         self._source = source
         self._target = target
         self._settings = settings
         self._keeper = keeper
         self._on_bytes = on_bytes
+        self._check = check
         self._publisher = Publisher(target, fsync=settings.fsync) if isinstance(target, LocalTree) else None
         self._has_conditions = True
         self._is_b2 = target.kind == "b2"
@@ -434,10 +438,17 @@ class Mover:
             self._keeper.keep_replaced(operation)
 
     def _progress(self, operation: Operation) -> Progress | None:
-        on_bytes = self._on_bytes
-        if on_bytes is None:
+        on_bytes, check = self._on_bytes, self._check
+        if on_bytes is None and check is None:
             return None
-        return lambda done, total: on_bytes(operation.name, done, total)
+
+        def progress(done: int, total: int | None) -> None:
+            if check is not None:
+                check()
+            if on_bytes is not None:
+                on_bytes(operation.name, done, total)
+
+        return progress
 
     def _remote(self, endpoint: Endpoint) -> RemotePrefix:
         assert not isinstance(endpoint, LocalTree)

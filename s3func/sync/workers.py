@@ -287,7 +287,7 @@ class Movers:
         self._movers = []
         for lane, its in ((self._small, settings), (self._large, shared)):
             sides = [self._at(lane, side) for side in (source, target)]
-            mover = Mover(sides[0], sides[1], its, keeper=keeper, on_bytes=on_bytes)
+            mover = Mover(sides[0], sides[1], its, keeper=keeper, on_bytes=on_bytes, check=lane.crew.check)
             lane.begin(mover.carry_out)
             self._movers.append(mover)
 

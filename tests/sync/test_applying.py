@@ -455,6 +455,38 @@ def test_interrupt(server: Server, tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("s3func-sync")]
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system has no signals for threads")
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_interrupt_of_a_large_transfer(server: Server, tmp_path: Path, direction: str) -> None:
+    """T40: Ctrl-C in the middle of a large file leaves no parts in the store and no file, and does not wait for its end."""
+    session = server.session("bucket")
+    tree, remote = LocalTree(tmp_path), RemotePrefix(session)
+    if direction == "up":
+        (tmp_path / "large").write_bytes(bytes(100 * MIB))
+        plan = HandMade(tree, remote, [upload(tree, "large")])
+    else:
+        session.put_object("large", bytes(100 * MIB))
+        plan = HandMade(remote, tree, [download(remote, "large")])
+    server.journal.clear()
+    moving = "UploadPart" if direction == "up" else "GetObject"
+    server.faults.add(moving, delay=0.3)
+    main = threading.get_ident()
+
+    def interrupt() -> None:
+        while moving not in server.journal.operations():
+            time.sleep(0.01)
+        signal.pthread_kill(main, signal.SIGINT)
+
+    timer = threading.Thread(target=interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        apply(plan, transfer=TransferConfig(5 * MIB, 5 * MIB, 2))
+    timer.join()
+    assert [] == list(session.list_multipart_uploads())
+    assert server.journal.operations().count(moving) < 15
+    assert ("large" in files(tmp_path)) == (direction == "up")
+
+
 def test_dry_run(sides: Sides) -> None:
     """A dry run sends nothing but listings, changes nothing, and says what would be done."""
     sides.write("new", b"12345")
