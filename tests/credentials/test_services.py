@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import pickle
+import socket
 import stat
 import sys
 import threading
@@ -18,8 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3func.errors import CredentialsError
-from s3func.s3.credentials import container, imds
+from s3func.errors import CredentialsError, DeadlineExceeded
+from s3func.s3.credentials import container, http, imds
 from s3func.s3.credentials.chain import CHAIN, Surroundings, choose, source
 from s3func.s3.credentials.imds import instance_region
 from tests.credentials.conftest import Surround
@@ -122,6 +123,46 @@ def test_a_machine_that_is_no_instance(surround: Surround, clock: FrozenClock) -
     assert "anonymous=True" in text
     assert "instance metadata at http://127.0.0.1:1: no connection" in text
     assert [] == clock.waits
+
+
+def test_an_answer_that_never_ends(surround: Surround) -> None:
+    """A service that says a byte at a time is given up after three times the limit of a step."""
+    with Dripping() as port, pytest.raises(DeadlineExceeded):
+        url = http.split_url(f"http://127.0.0.1:{port}/", "the service")
+        http.Client(surround(), 0.2, direct=True).send(http.get(url, {}), attempts=1)
+
+
+class Dripping:
+    """Sends one byte of an endless head every half second."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> int:
+        self._thread.start()
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            with client:
+                try:
+                    while not self._stop.wait(0.1):
+                        client.sendall(b"H")
+                except OSError:
+                    continue
 
 
 def test_the_region_of_an_instance(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -509,14 +550,14 @@ FAILURES = {
     "container away": "container credentials at http://127.0.0.1:1: no connection",
     "role with a bad secret": "credentials that are none: secret_access_key has white space",
     "imds unauthorized": "role 'the-role': AssumeRoleUnauthorizedAccess",
-    "role refused": "role arn:aws:iam::1:role/R of profile 'r': STS at .* refuses: AccessDenied: User: u is not authorized",
+    "role refused": "role arn:aws:iam::1:role/R of profile 'r': STS at .* refuses: AccessDenied: User: u is not authorized.*trust policy",
     "role refused by html": "refuses: status 403",
     "role answered with html": "no XML document",
     "role without credentials": "answered without credentials",
     "role with mfa": "needs the code of an MFA device .*credential_process",
     "role for too long": "duration_seconds of profile 'r' must be 900 to 43200",
     "role of a stranger": "credential_source of profile 'r' must be one of Environment, EcsContainer, Ec2InstanceMetadata",
-    "role without sts": "no answer from STS at http://127.0.0.1:1: no connection",
+    "role without sts": "no answer from STS at http://127.0.0.1:1: no connection.*AWS_ENDPOINT_URL_STS",
 }
 
 

@@ -6,6 +6,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -45,6 +48,24 @@ def test_nothing_is_sent_before_the_first_request(machine: Fake, clock: FrozenCl
     assert ["IMDS1", "IMDS1"] == signers(recorder)
     assert "IMDS1/T0KEN" == recorder.last.headers["x-amz-security-token"]
     assert {"imds token": 1, "imds role v2": 1, "imds v2": 1} == machine.counts
+
+
+def test_200_threads_start_together(machine: Fake, clock: FrozenClock) -> None:
+    """The first requests of all of them cause one question to the metadata service, and so does the end of its answer."""
+    recorder = Recorder()
+    with S3Session(bucket="bucket", transport=recorder, clock=clock) as session, ThreadPoolExecutor(200) as threads:
+        for expected in (1, 2):
+            start = threading.Barrier(200)
+
+            def ask(start: threading.Barrier = start) -> None:
+                start.wait(30)
+                session.head_bucket()
+
+            for future in [threads.submit(ask) for _ in range(200)]:
+                future.result(60)
+            assert expected == machine.counts["imds v2"]
+            clock.time += 3600
+    assert {"IMDS1": 200, "IMDS2": 200} == Counter(signers(recorder))
 
 
 def test_a_session_outlives_its_credentials(machine: Fake, clock: FrozenClock) -> None:

@@ -71,7 +71,7 @@ def _load(surroundings: Surroundings, url: Url, who: str) -> Credentials:
     try:
         answer = client.send(get(url, headers))
     except TransportError as error:
-        raise CredentialsError(f"{who}: {error}") from error
+        raise CredentialsError(f"{who}: {error}; is the agent of the container running?") from error
     if answer.status != 200:
         hint = "; is the role of the task or pod set up?" if answer.status in {400, 403, 404} else ""
         raise CredentialsError(f"{who}: refused with status {answer.status}{hint}")

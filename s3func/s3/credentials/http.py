@@ -8,6 +8,7 @@ The answers say what time it is there, so that credentials of an hour last an ho
 from __future__ import annotations
 
 import re
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from s3func.errors import CredentialsError, TransportError
@@ -27,6 +28,8 @@ SERVICE_SECONDS = 10.0
 """How long STS and SSO may take to connect, and then to answer."""
 _ATTEMPTS = 3
 _BASE_SECONDS = 0.25
+# How often the limit of a single step the whole of an attempt may take.
+_WHOLE = 3.0
 _TRANSIENT = frozenset({429, 500, 502, 503, 504})
 # What a clock may be wrong by without a signature being refused, and without an hour being noticeably shorter.
 _SKEW_SECONDS = 60.0
@@ -71,7 +74,7 @@ class Answer(NamedTuple):
 class Client:
     """Sends one request and tries again; `network` is with or without proxies."""
 
-    __slots__ = ("_clock", "_skew", "_transport")
+    __slots__ = ("_clock", "_seconds", "_skew", "_transport")
 
     def __init__(self, surroundings: Surroundings, seconds: float, *, direct: bool = False) -> None:
         """direct: never through a proxy."""
@@ -79,6 +82,7 @@ class Client:
         network = Network(bundle) if direct else network_of(surroundings.environment, bundle)
         self._transport = surroundings.transport(Timeouts(seconds, seconds, None), network)
         self._clock = surroundings.clock
+        self._seconds = seconds
         self._skew = 0.0
 
     def send(
@@ -119,6 +123,8 @@ class Client:
             self._transport.close()
 
     def _once(self, request: Request) -> Answer:
+        # An answer that comes a byte at a time must not hold everybody who waits for it.
+        request.deadline = monotonic() + _WHOLE * self._seconds
         response = self._transport(request)
         body = response.read(ANSWER_MAX)
         skew = 0.0

@@ -83,7 +83,9 @@ def _load(surroundings: Surroundings, login: _Login, who: str) -> Credentials:
     try:
         answer = client.send(get(url, {"x-amz-sso_bearer_token": token}))
     except TransportError as error:
-        raise CredentialsError(f"{who}: no answer from {url.origin}: {error}") from error
+        raise CredentialsError(
+            f"{who}: no answer from {url.origin}: {error}; check the network, HTTPS_PROXY and sso_region"
+        ) from error
     if answer.status == 401:
         raise CredentialsError(f"{who}: the login has ended: run `{login.command}`")
     if answer.status != 200:

@@ -33,6 +33,17 @@ _DUALSTACK_DOMAINS = {
     "aws-iso-e": "api.cloud-aws.adc-e.uk",
     "aws-iso-f": "api.aws.hci.ic.gov",
 }
+# What usually helps, by the code of the refusal.
+_HINTS = {
+    "AccessDenied": "the trust policy of the role must name who assumes it, and its own policies must allow it",
+    "ExpiredToken": "the credentials that assume the role have ended",
+    "ExpiredTokenException": "the platform should have replaced the token in its file",
+    "InvalidClientTokenId": "the keys that assume the role are unknown or no longer active",
+    "InvalidIdentityToken": "the issuer of the token must be an identity provider of the account",
+    "RegionDisabledException": "set AWS_REGION to a region in which STS is switched on",
+    "SignatureDoesNotMatch": "the secret is not the one of the key id, or this machine's clock is wrong",
+    "ValidationError": "check role_arn, external_id, role_session_name and duration_seconds",
+}
 _CONTENT_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -63,7 +74,9 @@ def call(surroundings: Surroundings, parameters: dict[str, str], signer: Credent
             again=lambda answer: answer.status == 400 and b"<Code>IDPCommunicationError<" in answer.body,
         )
     except TransportError as error:
-        raise CredentialsError(f"{what}: no answer from STS at {url.origin}: {error}") from error
+        raise CredentialsError(
+            f"{what}: no answer from STS at {url.origin}: {error}; check the network, HTTPS_PROXY and AWS_ENDPOINT_URL_STS"
+        ) from error
     if answer.status != 200:
         raise CredentialsError(f"{what}: STS at {url.origin} refuses: {_reason(answer, signer)}")
     return _credentials(answer, f"{what}: STS at {url.origin}")
@@ -95,10 +108,13 @@ def _reason(answer: Answer, signer: Credentials | None) -> str:
         error = None
     if error is None:
         return f"status {answer.status}"
-    text = f"{error.value('Code') or answer.status}: {error.value('Message') or ''}"
+    code = error.value("Code") or str(answer.status)
+    text = f"{code}: {error.value('Message') or ''}"
     if signer is not None and signer.session_token is not None:
         text = text.replace(signer.session_token, "***")
-    return "".join(character if character.isprintable() else " " for character in text)[:500]
+    text = "".join(character if character.isprintable() else " " for character in text)[:500]
+    hint = _HINTS.get(code)
+    return text if hint is None else f"{text} ({hint})"
 
 
 def _credentials(answer: Answer, who: str) -> Credentials:
