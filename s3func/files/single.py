@@ -19,6 +19,7 @@ from s3func.errors import (
     ChecksumMismatch,
     Conflict,
     HashMismatchError,
+    NoSuchBucket,
     NotFound,
     NotImplementedByStore,
     NotModified,
@@ -44,8 +45,13 @@ log = logging.getLogger("s3func.files")
 
 # Where this process has looked for what others left behind.
 _swept: set[tuple[int, str]] = set()
+_ATTEMPTS = 5
 _NOTED_MAX = 8 * 1024 * 1024
 _BLOCK = 1024 * 1024
+
+
+class _ChangedMeanwhile(Exception):
+    """The file is not the one any more that was to be replaced."""
 
 
 class ObjectFile:
@@ -68,18 +74,14 @@ class ObjectFile:
         hashes, and what arrives with the store's checksum.
         """
         with self.locked():
-            record, local = self.record(), self.local()
-            is_clean = record is not None and not record.pending and self.records.is_as_it_was(record, local)
-            if record is not None and local is not None and is_clean and not force:
-                return self._refresh(record, local, verify=verify, progress=progress)
-            if local is None:
-                return self._fetch(None, verify=verify, progress=progress)
-            head = self.session.head_object(self.key, bucket=self.bucket)
-            if verify and self._same(head) is True:
-                return self.agreed(head, local)
-            if record is not None and not force and (record.pending or head.etag != record.etag):
-                raise self._conflict(record)
-            return self._fetch(local, verify=verify, progress=progress, if_match=head.etag)
+            for left in reversed(range(_ATTEMPTS)):
+                try:
+                    self._download(force=force, verify=verify, progress=progress)
+                    return
+                except (PreconditionFailed, _ChangedMeanwhile) as error:
+                    # Somebody else was at work, often at the same one: look again.
+                    if not left:
+                        raise SyncConflict(f"{self.path} or {self.url} changes faster than it is downloaded") from error
 
     def upload(self, *, force: bool = False, verify: bool = True, progress: Progress | None = None) -> None:
         """Make the object what the file is. S3ObjectError when there is no file."""
@@ -186,6 +188,20 @@ class ObjectFile:
                 sweep(reached)
         return os.path.join(folder, hidden_name(name))
 
+    def _download(self, *, force: bool, verify: bool, progress: Progress | None) -> None:
+        record, local = self.record(), self.local()
+        is_clean = record is not None and not record.pending and self.records.is_as_it_was(record, local)
+        if record is not None and local is not None and is_clean and not force:
+            return self._refresh(record, local, verify=verify, progress=progress)
+        if local is None:
+            return self._fetch(None, verify=verify, progress=progress)
+        head = self.session.head_object(self.key, bucket=self.bucket)
+        if verify and self._same(head) is True:
+            return self.agreed(head, local)
+        if record is not None and not force and (record.pending or head.etag != record.etag):
+            raise self._conflict(record)
+        return self._fetch(local, verify=verify, progress=progress, if_match=head.etag)
+
     def _refresh(self, record: Record, local: Fingerprint, *, verify: bool, progress: Progress | None) -> None:
         """The file is as it was written down: ask for the object only if it is another one now."""
         try:
@@ -213,7 +229,7 @@ class ObjectFile:
                 if (mtime_ns := facts_of(result, ("mtime",)).mtime_ns) is not None:
                     os.utime(temporary, ns=(time.time_ns(), mtime_ns))
                 if self.local() != local:
-                    raise SyncConflict(f"{self.path} was changed while {self.url} was downloaded")
+                    raise _ChangedMeanwhile(self.path)
                 os.replace(temporary, os.path.realpath(self.path))
                 published = fingerprint(file.fileno())
         except BaseException:
@@ -248,7 +264,10 @@ class ObjectFile:
             if not isinstance(body, str):
                 body.seek(0)
             result = put(*arguments, **options)
-        except (PreconditionFailed, Conflict) as error:
+        except (PreconditionFailed, Conflict, NotFound) as error:
+            # Where an object was to be replaced that is gone by now, S3 says that there is none.
+            if isinstance(error, NoSuchBucket) or (isinstance(error, NotFound) and "if_match" not in asked):
+                raise
             raise SyncConflict(f"{self.url} was changed by somebody else; nothing was overwritten") from error
         return result
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from s3func.errors import SourceChanged, SyncConflict
 from s3func.files import Cache, S3Object
 from s3func.files import single as single_module
 from s3func.files.cache import locked
@@ -202,3 +206,52 @@ def test_a_path_is_known_without_credentials(tmp_path: Path) -> None:
     path = S3Object("b2://b/k").local_path
     assert path.startswith(str(tmp_path / "cache/s3func/@api.backblazeb2.com-"))
     assert path.endswith("/b/k")
+
+
+def lines(number: float) -> str:
+    """A content that shows whether all of it is of one writer."""
+    line = hashlib.sha256(str(number).encode()).hexdigest()
+    return f"{line}\n" * random.Random(number).randint(1, 500)
+
+
+@pytest.mark.parametrize("is_locked", [True, False])
+def test_many_threads_share_an_object(
+    is_locked: bool, s3_session: S3Session, s3_bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers and writers of two caches see contents of one writer only, and fail with conflicts or not at all."""
+    if not is_locked:
+        monkeypatch.setattr(single_module, "locked", lambda *_: contextlib.nullcontext(False))
+    s3_session.put_object("k", lines(0).encode())
+    caches = [Cache(tmp_path / "one"), Cache(tmp_path / "two")]
+    for cache in caches:
+        S3Object(f"s3://{s3_bucket}/k", session=s3_session, cache=cache).download()
+    wrong: list[object] = []
+
+    def work(number: int) -> None:
+        chance = random.Random(number)
+        for _ in range(15):
+            obj = S3Object(f"s3://{s3_bucket}/k", session=s3_session, cache=caches[number % 2])
+            with contextlib.suppress(SyncConflict, SourceChanged):
+                match chance.randrange(4):
+                    case 0:
+                        with obj.open() as file:
+                            found = file.read().splitlines()
+                        if len(set(found)) != 1 or len(found[-1]) != 64:
+                            wrong.append(found)
+                    case 1:
+                        with obj.open("w") as file:
+                            file.write(lines(chance.random()))
+                    case 2:
+                        obj.upload()
+                    case _:
+                        obj.download(mirror=chance.random() < 0.5)
+
+    with ThreadPoolExecutor(6) as threads:
+        for each in [threads.submit(work, number) for number in range(6)]:
+            each.result()
+    assert [] == wrong
+    for cache in caches:
+        obj = S3Object(f"s3://{s3_bucket}/k", session=s3_session, cache=cache)
+        obj.download(mirror=True)
+        assert Path(obj.local_path).read_bytes() == s3_session.get_object("k").data
+        assert ["k"] == os.listdir(os.path.dirname(obj.local_path))
