@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
@@ -93,6 +93,17 @@ class Planner:
     def _merged(self) -> Iterator[Operation]:
         sources, targets = iter(self._source), iter(self._target)
         rows: Iterator[StateRow] = iter(()) if self._state is None else self._state.rows()
+        try:
+            yield from self._joined(sources, targets, rows)
+        finally:
+            # An error keeps what it came through alive, and with it the thread that lists ahead, unless it is told.
+            for stream in (sources, targets, rows):
+                if isinstance(stream, Generator):
+                    stream.close()
+
+    def _joined(
+        self, sources: Iterator[Entry], targets: Iterator[Entry], rows: Iterator[StateRow]
+    ) -> Iterator[Operation]:
         source, target, row = next(sources, None), next(targets, None), next(rows, None)
         self._has_rows = row is not None
         window = self._window

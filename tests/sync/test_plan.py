@@ -6,6 +6,7 @@ import io
 import json
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from s3func import S3Session
 from s3func.errors import EmptySourceError, ServerError, SyncError, SyncIncomplete
 from s3func.server import MemoryBackend, S3App
 from s3func.sync import LocalTree, NamePolicy, Plan, RemotePrefix, plan
+from s3func.sync.entry import LocalEntry
 from s3func.sync.filters import Filters
 from s3func.sync.operation import Operation, Side
 from s3func.sync.spool import Spool, dumps, loads, packed, unpacked
-from tests.sync.sides import Sides
+from tests.sync.sides import OLD, Sides
 
 
 @pytest.fixture
@@ -360,14 +362,31 @@ def test_a_scan_that_fails_fails_the_plan(sides: Sides, monkeypatch: pytest.Monk
                 made.guard(1)
 
 
+def test_an_error_that_is_kept_keeps_no_thread(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The listing of the other side, which is pages ahead, ends with the plan, though the error is still held."""
+    for number in range(6):
+        sides.put(f"x{number}", "x")
+    listed = sides.session.list_objects
+    monkeypatch.setattr(sides.session, "list_objects", lambda *one, **other: listed(*one, max_keys=1, **other))
+    before = set(threading.enumerate())
+    monkeypatch.setattr(LocalTree, "scan", lambda *_, **__: _Broken(SyncIncomplete("x"), 1))
+    with sides.up(delete="all") as made:
+        with pytest.raises(SyncIncomplete) as kept:
+            list(made)
+        assert before == set(threading.enumerate())
+        assert kept.value.__traceback__ is not None
+
+
 class _Broken:
     """A scan that breaks in the middle."""
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: Exception, entries: int = 0) -> None:
         self._error = error
+        self._entries = entries
 
     def __iter__(self) -> Iterator[Any]:
-        yield from ()
+        for number in range(self._entries):
+            yield LocalEntry(f"{number}", f"{number}", 1, OLD, OLD, 1, 1, 0o100644)
         raise self._error
 
     def problem_of(self, name: str) -> None:
