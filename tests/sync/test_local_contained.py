@@ -90,6 +90,30 @@ def test_links_that_stay_inside_are_followed(tmp_path: Path) -> None:
         assert b"real/deep/a" == file.read()
 
 
+@FLAVOURS
+@pytest.mark.usefixtures("flavour")
+def test_links_behind_links_are_followed_from_where_they_stand(tmp_path: Path) -> None:
+    """A relative link is read in the folder that holds it, however one came there."""
+    make(tmp_path, "real/deep/a", "x/y")
+    (tmp_path / "x/first").symlink_to("../real")
+    (tmp_path / "real/second").symlink_to("deep")
+    (tmp_path / "real/deep/back").symlink_to("../../x")
+    tree = LocalTree(tmp_path)
+    for path, text in (("x/first/second/a", b"real/deep/a"), ("x/first/second/back/first/deep/back/y", b"x/y")):
+        with open(tree.open_source(path), "rb") as file:
+            assert text == file.read()
+
+
+@FLAVOURS
+@pytest.mark.usefixtures("flavour")
+def test_t46_a_neighbour_whose_name_begins_alike_is_outside(tmp_path: Path) -> None:
+    """T46: `root2` does not lie below `root`."""
+    make(tmp_path, "root/a", "root2/b")
+    (tmp_path / "root/link").symlink_to("../root2")
+    with pytest.raises(UnsafeKey):
+        LocalTree(tmp_path / "root").make_folders("link/x")
+
+
 def test_links_in_a_circle_end(tmp_path: Path) -> None:
     """A way that never arrives is an OSError, not an endless loop."""
     (tmp_path / "a").symlink_to("b")
@@ -150,6 +174,7 @@ def test_t46_no_maze_of_links_leads_out(
                 where = os.stat(folder.at("."), dir_fd=folder.descriptor)
                 inside = [root, *(path for path in root.rglob("*") if path.is_dir() and not path.is_symlink())]
                 assert any(os.path.samestat(where, path.stat()) for path in inside)
+                assert os.path.samestat(where, root.joinpath(*way).stat())
         except (UnsafeKey, OSError):
             pass
         assert before == (sorted(str(path) for path in out.rglob("*")), sorted(os.listdir(top)))
