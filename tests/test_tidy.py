@@ -35,6 +35,7 @@ FLOORS = {
     "wire": 1,
     "transport": 2,
     **dict.fromkeys(("session", "results", "listing", "lock", "download", "body_reader", "reader", "writer"), 3),
+    "multipart": 3,
     **dict.fromkeys(("s3", "b2"), 4),
     **dict.fromkeys(("connect", "files", "sync", "server", "filesystem"), 5),
     **dict.fromkeys(("profiles", "mirrors", "checkpoints", "compat"), 5),

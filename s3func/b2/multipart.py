@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from hashlib import sha1
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from s3func.b2.config import PART_NUMBER_MAX, check_key, check_number, check_text, check_version_id
 from s3func.b2.copying import CopyVerbs
@@ -17,7 +16,8 @@ from s3func.b2.headers import CustomerKey
 from s3func.b2.putting import PutEngine
 from s3func.b2.results import moment_of, plain_sha1, put_result
 from s3func.b2.upload import Upload
-from s3func.errors import InvalidRequest, NoSuchUpload, S3FuncError
+from s3func.errors import InvalidRequest, NoSuchUpload
+from s3func.multipart import UploadInParts
 from s3func.transport.body import BodySource, body_of
 from s3func.transport.settings import checked_age
 from s3func.wire.ranges import byte_range
@@ -25,45 +25,40 @@ from s3func.wire.ranges import byte_range
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from datetime import timedelta
-    from types import TracebackType
 
     from s3func.b2.results import FilePut
     from s3func.wire.b2json import StoredPart
     from s3func.wire.s3xml_multipart import CompletedPart, PartEntry, UploadEntry
 
 
-class MultipartUpload:
+class MultipartUpload(UploadInParts["CompletedPart"]):
     """An upload that was begun; safe for threads, and a context manager.
 
-    Leaving the block cleanly completes the upload with the parts that were sent; an exception aborts it. Once it is
-    completed or aborted, any further use is a ValueError.
+    Leaving the block cleanly completes the upload with the parts that were sent; an exception aborts it, and so does a
+    complete() of the caller's own that failed. Once it is completed or aborted, any further use is a ValueError.
     """
 
     def __init__(
         self, session: MultipartVerbs, bucket: str, key: str, upload_id: str, customer_key: CustomerKey | None
     ) -> None:
         """customer_key: every part has to bring it along."""
-        self.bucket = bucket
-        self.key = key
-        self.upload_id = upload_id
+        super().__init__(bucket, key, upload_id)
         self._session = session
         self._customer_key = customer_key
         self._idle: deque[Upload] = deque()
-        self._parts: dict[int, CompletedPart] = {}
-        self._failed: set[int] = set()
-        self._lock = Lock()
-        self._end = ""
 
     def upload_part(self, part_number: int, body: BodySource) -> CompletedPart:
         """Send a part, 1 to 10,000; a number that was sent before is replaced. Its SHA-1 is compared by B2.
 
         https://www.backblaze.com/apidocs/b2-upload-part
         """
-        number = self._begin(part_number)
-        part = self._session.send_body(
-            self.upload_id, number, body, self._idle, (self.bucket, self.key), self._customer_key
-        )
-        return self._sent(number, part)
+        number = check_number("part_number", part_number, 1, PART_NUMBER_MAX)
+        with self._sending(number) as sent:
+            part = self._session.send_body(
+                self.upload_id, number, body, self._idle, (self.bucket, self.key), self._customer_key
+            )
+            sent.append(part)
+        return part
 
     def upload_part_copy(
         self,
@@ -80,20 +75,22 @@ class MultipartUpload:
 
         https://www.backblaze.com/apidocs/b2-copy-part
         """
-        number = self._begin(part_number)
-        part = self._session.upload_part_copy(
-            self.key,
-            self.upload_id,
-            number,
-            source_key,
-            source_version_id=source_version_id,
-            source_bucket=source_bucket,
-            range_start=range_start,
-            range_end=range_end,
-            source_if_match=source_if_match,
-            bucket=self.bucket,
-        )
-        return self._sent(number, part)
+        number = check_number("part_number", part_number, 1, PART_NUMBER_MAX)
+        with self._sending(number) as sent:
+            part = self._session.upload_part_copy(
+                self.key,
+                self.upload_id,
+                number,
+                source_key,
+                source_version_id=source_version_id,
+                source_bucket=source_bucket,
+                range_start=range_start,
+                range_end=range_end,
+                source_if_match=source_if_match,
+                bucket=self.bucket,
+            )
+            sent.append(part)
+        return part
 
     def list_parts(self) -> Iterator[PartEntry]:
         """The parts that B2 has."""
@@ -101,80 +98,11 @@ class MultipartUpload:
 
     def complete(self) -> FilePut:
         """Make the object of the parts that were sent. ValueError while one that failed has not been sent again."""
-        with self._lock:
-            self._check_open()
-            if self._failed:
-                raise ValueError(f"part {min(self._failed)} failed or is under way: the object would lack it")
-            if not self._parts:
-                raise ValueError("no part was sent: B2 makes no object of nothing")
-            parts = list(self._parts.values())
-            self._end = "being completed"
-        completed = False
-        try:
-            result = self._session.complete_multipart_upload(self.key, self.upload_id, parts, bucket=self.bucket)
-            completed = True
-        finally:
-            self._end = "completed" if completed else ""
-        return result
+        with self._completing() as parts:
+            return self._session.complete_multipart_upload(self.key, self.upload_id, parts, bucket=self.bucket)
 
-    def abort(self) -> None:
-        """Give up the upload and what was sent of it."""
-        with self._lock:
-            if self._end != "being aborted":
-                self._check_open()
-            self._end = "being aborted"
-        try:
-            self._session.abort_multipart_upload(self.key, self.upload_id, bucket=self.bucket)
-        except NoSuchUpload:
-            pass
-        self._end = "aborted"
-
-    def _begin(self, part_number: int) -> int:
-        number = check_number("part_number", part_number, 1, PART_NUMBER_MAX)
-        with self._lock:
-            self._check_open()
-            self._failed.add(number)
-        return number
-
-    def _sent(self, number: int, part: CompletedPart) -> CompletedPart:
-        with self._lock:
-            self._parts[number] = part
-            self._failed.discard(number)
-        return part
-
-    def _check_open(self) -> None:
-        if self._end:
-            raise ValueError(f"the upload {'is' if self._end.startswith('being') else 'was'} {self._end}")
-
-    def __enter__(self) -> Self:
-        self._check_open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._end in {"completed", "aborted"}:
-            return
-        if error is None and not self._end:
-            try:
-                self.complete()
-            except BaseException as failure:
-                self._give_up(failure)
-                raise
-        else:
-            self._give_up(error)
-
-    def _give_up(self, error: BaseException | None) -> None:
-        try:
-            self.abort()
-        except S3FuncError as failure:
-            if error is None:
-                raise
-            error.add_note(f"the upload {self.upload_id} of {self.key!r} could not be aborted: {failure}")
-
-    def __repr__(self) -> str:
-        state = f" {self._end}" if self._end else ""
-        return f"<{type(self).__name__} {self.upload_id} of {self.key!r} in {self.bucket!r}{state}>"
+    def _give_back(self) -> None:
+        self._session.abort_multipart_upload(self.key, self.upload_id, bucket=self.bucket)
 
 
 class MultipartVerbs(CopyVerbs, PutEngine):

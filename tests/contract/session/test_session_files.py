@@ -138,6 +138,45 @@ def test_parts_by_hand(service: Service) -> None:
 
 
 @of_parts
+def test_an_upload_whose_completion_is_refused(service: Service) -> None:
+    """What the caller's own complete() was refused is not tried again at the end of the block: the upload is gone."""
+    session, app = service.session, service.app
+    assert app is not None
+    finish = "b2_finish_large_file" if service.is_b2 else "CompleteMultipartUpload"
+    with app.faults.add(finish, status=403, times=1) as fault:
+        with session.create_multipart_upload("large") as upload:
+            upload.upload_part(1, LARGE[: 5 * MIB])
+            upload.upload_part(2, b"end")
+            with pytest.raises(S3FuncError):
+                upload.complete()
+        assert 1 == fault.matched
+    assert not session.exists("large")
+    assert [] == list(session.list_multipart_uploads())
+    with pytest.raises(ValueError, match="aborted"):
+        upload.complete()
+
+
+@of_parts
+def test_a_part_that_fails_forbids_the_completion(service: Service) -> None:
+    """Until it was sent again; then the object is whole."""
+    session, app = service.session, service.app
+    assert app is not None
+    with session.create_multipart_upload("large") as upload:
+        upload.upload_part(1, LARGE[: 5 * MIB])
+        with (
+            app.faults.add("b2_upload_part" if service.is_b2 else "UploadPart", status=403),
+            pytest.raises(S3FuncError),
+        ):
+            upload.upload_part(2, b"end")
+        sent = len(service.wire.sent)
+        with pytest.raises(ValueError, match="part 2 failed"):
+            upload.complete()
+        assert sent == len(service.wire.sent)
+        upload.upload_part(2, b"end")
+    assert LARGE[: 5 * MIB] + b"end" == session.get_object("large").data
+
+
+@of_parts
 def test_parts_that_are_copied(service: Service) -> None:
     """Parts of other objects, whole or a range, without their bytes passing here."""
     session = service.session
