@@ -32,6 +32,7 @@ from s3func.sync.events import (
     OperationFailed,
     OperationPlanned,
     OperationStarted,
+    ScanPage,
     Summary,
 )
 from s3func.sync.report import Report
@@ -243,6 +244,8 @@ class _Run:
 
     def _steps(self) -> Iterator[Operation]:
         """The plan's; what keeps it from being seen to its end is SyncIncomplete, or says itself what is wrong."""
+        if (tell := self._tell) is not None and hasattr(self._plan, "on_page"):
+            self._plan.on_page = lambda side, entries, pages: tell(ScanPage(side, entries, pages))
         try:
             yield from self._plan
         except (SyncError, CredentialsError, InvalidCredentials, NoSuchBucket):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sized
+from collections.abc import Callable, Iterator, Sized
 from dataclasses import asdict, dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast, get_args
 
@@ -27,9 +27,11 @@ from s3func.sync.operation import Kind, Operation
 from s3func.sync.planning import DELETES, Delete, Planner, Rules
 from s3func.sync.spool import Spool, dumps, loads, packed, unpacked
 from s3func.sync.state import State
+from s3func.sync.watching import WatchedScan
 
 if TYPE_CHECKING:
     from s3func.session import Session
+    from s3func.sync.entry import Scan
 
 FORMAT = 1
 _METADATA = frozenset({"mtime", "mode"})
@@ -169,6 +171,8 @@ class Plan:
         self.created_ns = time.time_ns()
         self.counts: Counter[str] = Counter()
         self.bytes = 0
+        self.on_page: Callable[[str, int, int], object] | None = None
+        """Called while scanning: "source" or "target", entries and pages until now."""
         self._filters = filters
         self._sessions = sessions or []
         self._kind = _kind_of(source, target)
@@ -212,8 +216,11 @@ class Plan:
         if self.state is not None:
             self.state.observed_ns = self.created_ns
         try:
-            source = self.source.scan(self._filters, other=self.target)
-            target = self.target.scan(self._filters, other=self.source)
+            source: Scan = self.source.scan(self._filters, other=self.target)
+            target: Scan = self.target.scan(self._filters, other=self.source)
+            if self.on_page is not None:
+                source = WatchedScan(source, "source", self.on_page)
+                target = WatchedScan(target, "target", self.on_page)
             rules = Rules(self.options.compare, self.options.delete, self.options.metadata)
             is_swapped = isinstance(self.target, LocalTree) if self.state is None else self.state.is_swapped
             examiner = Examiner(self.source, self.target, self.options.compare, is_swapped=is_swapped)

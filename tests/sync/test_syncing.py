@@ -14,6 +14,7 @@ import pytest
 
 import s3func.testing
 from s3func.errors import TooManyDeletes
+from s3func.sync.events import ScanPage
 from s3func.sync.report import Report
 from s3func.sync.syncing import sync
 from s3func.testing import Server
@@ -139,6 +140,16 @@ def test_too_many_deletes(server: Server, tree: Path) -> None:
         run(tree, "s3://bucket/p", delete="all")
     assert caught.value.report.exit_code == 3  # type: ignore[attr-defined]  # put there by apply()
     assert len(list(run.session.list_objects())) == NUMBER
+
+
+def test_pages_are_told(server: Server, tree: Path) -> None:
+    """While it scans, a sync tells how far it is, on both sides, also when there is nothing to do."""
+    run = Counted(server)
+    run(tree, "s3://bucket/p")
+    told: list[ScanPage] = []
+    run(tree, "s3://bucket/p", on_event=lambda event: told.append(event) if isinstance(event, ScanPage) else None)
+    assert [1000, 2000, 3000, 3000] == [page.entries for page in told if page.side == "source"]
+    assert (3000, 3) == [(page.entries, page.pages) for page in told if page.side == "target"][-1]
 
 
 def test_unknown_argument(server: Server, tmp_path: Path) -> None:
