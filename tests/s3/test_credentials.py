@@ -205,7 +205,7 @@ def test_the_credentials_file_goes_before_the_config_file(profiles: Profiles) ->
     assert ("A", "s", None) == identity(profile="p")
 
 
-@pytest.mark.parametrize("home", ["~/", ""])
+@pytest.mark.parametrize("home", ["~/", "$HOME/", "${HOME}/", ""])
 def test_files_can_be_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str) -> None:
     """AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name other files; "~" is the home, also without a shell."""
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -64,8 +64,10 @@ class ProfileFiles:
             self.profiles[name] = Profile(name, settings, shared.get(name, {}))
 
     def expanded(self, path: str) -> str:
-        """The path with "~" replaced: a shell has not expanded what comes from a .env file or a service's unit."""
-        return self.home + path[1:] if path.startswith("~/") else path
+        """The path with "~" and variables replaced: no shell has expanded what comes from a .env file or a service's unit."""
+        if "$" in path:
+            path = os.path.expandvars(path)
+        return self.home + path[1:] if path.startswith("~/") else os.path.expanduser(path)
 
     def profile(self, name: str) -> Profile | None:
         """One profile; the white space inside of a name counts as one blank, as in the files."""
