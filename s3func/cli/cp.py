@@ -42,8 +42,9 @@ _BLOCK = 1 << 20
 @click.argument("target", metavar="TARGET")
 @click.option("--recursive", "-r", is_flag=True, help="All that is in the folder, or below the prefix.")
 @click.option("--no-clobber", is_flag=True, help="Leave alone what is there already.")
+@click.option("--resume", is_flag=True, help="Go on where an interrupted copy of this one file ended.")
 @with_options(CARRYING, FILTERS, SIDES, STORE, OUTPUT)
-def cp(source: str, target: str, recursive: bool, no_clobber: bool, **options: Any) -> int:
+def cp(source: str, target: str, recursive: bool, no_clobber: bool, resume: bool, **options: Any) -> int:
     """Copy SOURCE to TARGET: paths and s3:// or b2:// URLs, one of them at least a URL.
 
     Without --recursive one object or file; of the other options, those of the store, --bwlimit, --progress, --fsync,
@@ -52,7 +53,7 @@ def cp(source: str, target: str, recursive: bool, no_clobber: bool, **options: A
     from s3func.connect import is_url
 
     if not recursive:
-        return _copy_one(source, target, options, no_clobber=no_clobber)
+        return _copy_one(source, target, options | {"resume": resume}, no_clobber=no_clobber)
     from s3func.sync.plans import plan
 
     if not is_url(source) and not os.path.isdir(source):
@@ -160,7 +161,7 @@ def _upload(
         return
     upload: Any = session.upload_file
     try:
-        upload(source, key, progress=_bar(options, key), transfer=transfer, **only_new)
+        upload(source, key, resume=options["resume"], progress=_bar(options, key), transfer=transfer, **only_new)
     except ObjectExists:
         # Somebody else was faster, and was not to be overwritten.
         return
@@ -175,7 +176,13 @@ def _download(session: Session, key: str, path: str, options: dict[str, Any], tr
     target = sys.stdout.buffer if path == "-" else path
     try:
         session.download_file(
-            key, target, progress=_bar(options, key), transfer=transfer, verify=verify, fsync=options["fsync"]
+            key,
+            target,
+            resume=options["resume"] and path != "-",
+            progress=_bar(options, key),
+            transfer=transfer,
+            verify=verify,
+            fsync=options["fsync"],
         )
     except (OSError, ValueError) as error:
         if isinstance(error, S3FuncError):

@@ -9,12 +9,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from s3func import S3Session, testing
+from s3func import B2Session, S3Session, testing
+from s3func.cli.sync import prepare
+from s3func.errors import ProtocolError
+from s3func.message import Request, Response
+from s3func.models import ListPage, ObjectEntry
+from s3func.sync import RemotePrefix, plan
+from s3func.wire.s3xml import render_list_objects_v2
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PREFIX = "s3://bucket/p"
@@ -336,6 +343,57 @@ def test_from_store_to_store(run: Run, session: S3Session, server: testing.Serve
     assert ["../x", "a", "d/b"] == [entry.key[2:] for entry in server.session("other").list_objects("q/")]
 
 
+def test_b2_is_a_store_like_any_other(
+    run: Run, server: testing.Server, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A b2:// URL goes through B2's own calls: up, nothing to do, the same, down, and deleted (which hides)."""
+    monkeypatch.setenv("B2_APPLICATION_KEY_ID", server.access_key_id)
+    monkeypatch.setenv("B2_APPLICATION_KEY", server.secret_access_key)
+    with B2Session(bucket="bucket-of-b2", realm=server.endpoint_url) as made:
+        made.create_bucket()
+    session = server.session("bucket-of-b2")
+    url = f"b2://{server.endpoint_url}@bucket-of-b2/p"
+    for arguments in (
+        ("sync", "src", url),
+        ("check", "src", url),
+        ("sync", url, "out"),
+        ("check", "out", url, "--hash"),
+    ):
+        done = run(*arguments)
+        assert (0, "") == (done.returncode, done.stdout), done.stderr
+    assert "nothing to do" in run("sync", "src", url).stderr
+    assert files(folder) == files(tmp_path / "out") == keys(session)
+    (folder / "a").unlink()
+    assert 0 == run("sync", "src", url, "--delete").returncode
+    assert ["d/b"] == keys(session)
+
+
+def test_t06_a_store_that_lists_out_of_order_is_read_again(tmp_path: Path) -> None:
+    """T06: a plan whose listing turns out to be unsorted is made a second time, sorted; a listing that fails is not."""
+    entries = [ObjectEntry(key, 1, "0" * 32, datetime(2026, 11, 21, tzinfo=UTC)) for key in ("p/b", "p/a")]
+    body = render_list_objects_v2(ListPage(entries, []), bucket="bucket", prefix="p/", encoding_type="url")
+    answers = [Response(200, {}, body), Response(200, {}, body)]
+
+    class Canned:
+        def __call__(self, request: Request) -> Response:
+            return answers.pop()
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    fill(tmp_path, "a", "c")
+    with S3Session("id", "secret", "bucket", transport=Canned(), retries=1) as session:
+        with plan(tmp_path, RemotePrefix(session, prefix="p"), state=None, compare="missing") as steps:
+            prepare(steps)
+            assert ["c"] == [operation.name for operation in steps]
+        answers[:] = [Response(200, {}, b"")]
+        with (
+            plan(tmp_path, RemotePrefix(session, prefix="p"), state=None) as steps,
+            pytest.raises(ProtocolError),
+        ):
+            prepare(steps)
+
+
 def test_t46_a_key_that_leads_out_is_left_and_told(run: Run, session: S3Session, tmp_path: Path) -> None:
     """T46: a key with dots is a problem with exit code 1 or 2, the others come down, and nothing appears outside."""
     for name in ("../evil", "a", "d/../../evil", "/evil"):
@@ -432,6 +490,24 @@ def test_cp_between_stores_keeps_what_was_said_of_the_object(run: Run, session: 
         assert 0 == run("cp", "s3://bucket/a", f"s3://{pair}@{host}/there/b").returncode
         with twin.get_object("b") as found:
             assert (b"content", {"who": "me"}, "text/x-odd") == (found.data, found.user_metadata, found.content_type)
+
+
+def test_cp_goes_on_where_it_ended(run: Run, session: S3Session, server: testing.Server, tmp_path: Path) -> None:
+    """With --resume an interrupted copy keeps the parts that are there, up and down, and the result is whole."""
+    content = os.urandom(40 << 20)
+    (tmp_path / "big").write_bytes(content)
+    with server.faults.add("UploadPart", after=2, status=403, code="AccessDenied"):
+        assert 1 == run("cp", "--resume", "big", "s3://bucket/big").returncode
+    parts = len(server.journal.operations("UploadPart"))
+    server.journal.clear()
+    assert 0 == run("cp", "--resume", "big", "s3://bucket/big").returncode
+    assert 0 < len(server.journal.operations("UploadPart")) < parts + 2
+    with server.faults.add("GetObject", after=2, status=403, code="AccessDenied"):
+        assert 1 == run("cp", "--resume", "s3://bucket/big", "down").returncode
+    assert not (tmp_path / "down").exists()
+    assert 0 == run("cp", "--resume", "s3://bucket/big", "down").returncode
+    assert content == (tmp_path / "down").read_bytes()
+    assert ["big", "down"] == files(tmp_path)
 
 
 def test_cp_leaves_what_is_there(run: Run, session: S3Session, folder: Path, tmp_path: Path) -> None:
