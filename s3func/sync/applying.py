@@ -37,6 +37,7 @@ from s3func.sync.events import (
 )
 from s3func.sync.report import Report
 from s3func.sync.settling import Conflicts, TransferKind, settled
+from s3func.sync.spool import Spool
 from s3func.sync.transfers import Mover, Outcome, Settings
 from s3func.sync.workers import Movers
 from s3func.transport.transfer import BandwidthLimit, TransferConfig, checked_transfer
@@ -183,7 +184,10 @@ class _Run:
         self._on_conflict = on_conflict
         self._end = end
         self._report = Report()
-        self._deletes: list[Operation] = []
+        self._deletes = Spool()
+        # A plan that is complete before it is carried out was made some time before.
+        self._is_fresh = not getattr(plan, "is_complete", False)
+        self._tried = 0
         self._blocked: list[Operation] = []
         self._held: list[Operation] = []
         self._untouched: list[str] = []
@@ -218,17 +222,18 @@ class _Run:
         except (SafetyStop, SyncIncomplete) as error:
             report.stopped = error if isinstance(error, SafetyStop) else None
             report.is_incomplete = isinstance(error, SyncIncomplete)
-            report.withhold(len(self._deletes), error)
+            report.withhold(len(self._deletes) - self._tried, error)
             error.report = report  # type: ignore[union-attr]  # for whoever catches it
             raise
         except BaseException as error:
             report.is_interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
             report.ended = str(error) or type(error).__name__
-            report.withhold(len(self._deletes), "the run ended early")
+            report.withhold(len(self._deletes) - self._tried, "the run ended early")
             error.report = report  # type: ignore[attr-defined]  # likewise
             raise
         finally:
             report.seconds = time.monotonic() - began
+            self._deletes.close()
             if self._journal is not None:
                 self._journal.close()
             if not dry_run and self._plan.state is not None:
@@ -435,9 +440,10 @@ class _Run:
             return
         # What stands in the way of a download is there to be deleted; it has not failed yet.
         plan.guard(len(deletes), 0)
-        done = 0
-        for operation, kept, error in delete_all(plan.target, deletes, self._keeper, self._check_deadline):
-            done += 1
+        for operation, kept, error in delete_all(
+            plan.target, deletes, self._keeper, self._check_deadline, is_fresh=self._is_fresh
+        ):
+            self._tried += 1
             if error is not None:
                 self._fail(operation, error)
                 continue
@@ -446,7 +452,6 @@ class _Run:
                 plan.state.forget(operation.name)
             if self._tell is not None:
                 self._tell(Deleted(operation.name, kept))
-        self._deletes = deletes[done:]
 
     def _check_deadline(self) -> None:
         if self._end is not None and time.monotonic() > self._end:

@@ -222,6 +222,22 @@ def test_local_delete_of_what_has_changed(s3: Sides) -> None:
     assert not (s3.root / "d/e").exists()
 
 
+def test_deletes_of_a_stored_plan(sides: Sides, tmp_path: Path) -> None:
+    """An object that changed between the making of a plan and its carrying out is not deleted; the others are."""
+    sides.write("kept", b"1")
+    for name in ("a", "b", "c"):
+        sides.put(name, b"1")
+    with sides.up(delete="all", max_delete="none", state=None) as plan:
+        plan.to_jsonl(tmp_path / "plan.jsonl")
+    sides.put("b", b"somebody needs it")
+    sides.session.delete_object("p/c")
+    with Plan.from_jsonl(tmp_path / "plan.jsonl", session=sides.session) as plan:
+        report = apply(plan)
+    assert ["p/b", "p/kept"] == keys(sides)
+    assert (1, 1) == (report.failed, report.exit_code)
+    assert "has changed" in report.failures[0].error
+
+
 @pytest.mark.parametrize("was", ["folder", "file"])
 def test_file_becomes_folder(sides: Sides, was: str) -> None:
     """T19: a file that becomes a folder, or the reverse, is deleted first, then the new one made; in one run."""
