@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Generator, Iterator, Sized
 from dataclasses import asdict, dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, Self, cast, get_args
 
@@ -178,6 +178,7 @@ class Plan:
         self._kind = _kind_of(source, target)
         self._proofs: Proofs | None = None
         self._spool = Spool()
+        self._iteration: Generator[Operation, None, None] | None = None
         self._is_running = False
         self._is_new_root = False
 
@@ -191,7 +192,11 @@ class Plan:
         self.close()
 
     def close(self) -> None:
-        """Let go of the memory and of sessions that plan() made; what was recorded is flushed."""
+        """End an iteration that is under way, flush what was recorded, close the sessions that plan() made."""
+        if self._iteration is not None:
+            # Whoever left it in the middle may hold it still, by the error that made them leave.
+            self._iteration.close()
+            self._iteration = None
         self._spool.close()
         self._proofs = None
         try:
@@ -203,9 +208,14 @@ class Plan:
 
     def __iter__(self) -> Iterator[Operation]:
         """The steps. SyncIncomplete when a side cannot be seen completely, EmptySourceError when there is no source."""
-        return iter(self._spool) if self._proofs is not None else self._planned()
+        if self._proofs is not None:
+            return iter(self._spool)
+        if self._iteration is not None and self._is_running:
+            raise RuntimeError("the plan is being made by another iteration")
+        self._iteration = self._planned()
+        return self._iteration
 
-    def _planned(self) -> Iterator[Operation]:
+    def _planned(self) -> Generator[Operation, None, None]:
         if self._is_running:
             raise RuntimeError("the plan is being made by another iteration")
         self._is_running = True

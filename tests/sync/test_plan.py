@@ -377,6 +377,21 @@ def test_an_error_that_is_kept_keeps_no_thread(sides: Sides, monkeypatch: pytest
         assert kept.value.__traceback__ is not None
 
 
+def test_closing_a_plan_ends_the_iteration_that_was_left(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever stops in the middle, and still holds the iterator, leaves no thread behind once the plan is closed."""
+    for number in range(6):
+        sides.put(f"x{number}", "x")
+    listed = sides.session.list_objects
+    monkeypatch.setattr(sides.session, "list_objects", lambda *one, **other: listed(*one, max_keys=1, **other))
+    before = set(threading.enumerate())
+    with sides.down() as made:
+        steps = iter(made)
+        assert ["a", "d", "extra"] == [next(steps).name for _ in range(3)]
+        assert before != set(threading.enumerate())
+    assert before == set(threading.enumerate())
+    assert [] == list(steps)
+
+
 class _Broken:
     """A scan that breaks in the middle."""
 
@@ -386,7 +401,7 @@ class _Broken:
 
     def __iter__(self) -> Iterator[Any]:
         for number in range(self._entries):
-            yield LocalEntry(f"{number}", f"{number}", 1, OLD, OLD, 1, 1, 0o100644)
+            yield LocalEntry(f"x{number + 1}", f"x{number + 1}", 1, OLD, OLD, 1, 1, 0o100644)
         raise self._error
 
     def problem_of(self, name: str) -> None:
