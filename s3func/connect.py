@@ -105,7 +105,7 @@ def connect(
     one of ~/.aws. options: of S3Session or B2Session. Nothing is sent. ValueError, CredentialsError.
     """
     location = parse(url) if isinstance(url, str) else url
-    chosen = location.profile or profile
+    chosen = profile if location.profile is None else location.profile
     if profile is not None and not isinstance(profile, str | Profile):
         raise TypeError(f"profile must be a str or a Profile, not {type(profile).__name__}")
     known = find_profile(chosen) if isinstance(chosen, str) else chosen
@@ -134,7 +134,7 @@ def endpoint_of(
     if location.scheme == "b2":
         from s3func.b2.config import REALM
 
-        chosen = location.profile or profile
+        chosen = profile if location.profile is None else location.profile
         known = find_profile(chosen) if isinstance(chosen, str) else chosen
         return endpoint_url or (REALM if known is None else known.endpoint)
     unsigned = {name: value for name, value in options.items() if name not in _SIGNING}

@@ -25,6 +25,7 @@ from s3func.connect import Location, is_url, parse
 from s3func.errors import S3FuncError, S3ObjectError, SyncError
 from s3func.mirrors import Mirror, Profile, current, register_profile
 from s3func.mirrors import ls as _ls
+from s3func.profiles import find_profile
 from s3func.transport.transfer import BandwidthLimit
 
 __all__ = [
@@ -120,6 +121,7 @@ def download(
     exact: bool = False,
 ) -> Path:
     """Bring a prefix, an object or nothing down; see Mirror.download and the top of this file."""
+    _check_profile(remote, profile)
     with _transfer("download"):
         try:
             return current().download(
@@ -146,6 +148,7 @@ def upload(
     exact: bool = False,
 ) -> Path:
     """Upload a path at the end and at intervals; see Mirror.upload and the top of this file."""
+    _check_profile(remote, profile)
     return current().upload(
         remote,
         local,
@@ -170,6 +173,7 @@ def sync(
     exact: bool = False,
 ) -> Path:
     """download() and then upload(); see Mirror.sync and the top of this file."""
+    _check_profile(remote, profile)
     with _transfer("sync"):
         return current().sync(
             remote,
@@ -185,6 +189,7 @@ def sync(
 
 def ls(prefix: str | os.PathLike[str], recursive: bool = False, profile: str | Profile | None = None) -> list[str]:
     """See Mirror.ls."""
+    _check_profile(prefix, profile)
     return _ls(prefix, recursive=recursive, profile=profile)
 
 
@@ -195,6 +200,7 @@ def plan_download(
     profile: str | Profile | None = None,
 ) -> TransferPlan:
     """What a download with exact=True would do. ValueError for what is no s3:// URL."""
+    _check_profile(remote, profile)
     location, path = _demand_url(remote), _path_of(remote, local, profile)
     with current().plan_download(remote, local, delete="all", exclude=exclude or (), profile=profile) as steps:
         found = list(steps)
@@ -211,6 +217,7 @@ def plan_upload(
     profile: str | Profile | None = None,
 ) -> TransferPlan:
     """What an upload with exact=True would do. ValueError for what is no s3:// URL."""
+    _check_profile(remote, profile)
     location, path = _demand_url(remote), _path_of(remote, local, profile)
     with current().plan_upload(remote, local, delete="all", exclude=exclude or (), profile=profile) as steps:
         found = list(steps)
@@ -239,6 +246,17 @@ def _path_of(
 
 def _delete(delete: bool, *, exact: bool) -> Any:
     return ("all" if exact else "tracked") if delete else "none"
+
+
+def _check_profile(remote: object, profile: str | Profile | None) -> None:
+    """ValueError for the name of a profile that nobody knows, as from pos3."""
+    name = (parse(str(remote)).profile if is_url(remote) else None) or profile
+    if not isinstance(name, str) or not is_url(remote) or find_profile(name) is not None:
+        return
+    from s3func.s3.credentials.files import ProfileFiles
+
+    if ProfileFiles(os.environ).profile(name) is None:
+        raise ValueError(f"profile {name!r} is not known: register_profile() makes it known")
 
 
 @contextmanager

@@ -180,6 +180,7 @@ class Mirror:
         settle: float = 2.0,
     ) -> Path:
         """download(), of nothing as well, and then upload(): for a job that goes on where the one before it stopped."""
+        self._check_open()
         place = place_of(remote, profile, self.default_profile)
         if isinstance(place, Path):
             place.mkdir(parents=True, exist_ok=True)
@@ -195,6 +196,7 @@ class Mirror:
         self, prefix: str | os.PathLike[str], *, recursive: bool = False, profile: str | Profile | None = None
     ) -> list[str]:
         """What is in a prefix or a folder, sorted: URLs or paths; of folders the name without a slash at its end."""
+        self._check_open()
         place = place_of(prefix, profile, self.default_profile)
         if isinstance(place, Path):
             return _entries_of(place, recursive=recursive)
@@ -253,6 +255,7 @@ class Mirror:
 
     def flush(self) -> None:
         """Upload everything that is registered, now; raises as the end of the block does. Nothing is deleted."""
+        self._check_open()
         self._send_all(self._registered(), delete="none")
 
     def status(self) -> list[dict[str, Any]]:
@@ -273,6 +276,7 @@ class Mirror:
         *,
         may_be_missing: bool,
     ) -> Path:
+        self._check_open()
         options: dict[str, Any] = {"delete": _checked_delete("delete", delete), "exclude": _patterns(exclude)}
         place = place_of(remote, profile, self.default_profile)
         if isinstance(place, Path):
@@ -286,7 +290,7 @@ class Mirror:
                     if known.options != options:
                         raise ValueError(f"{place.url} was downloaded with other options: {known.options}")
                     break
-                if overlap(known.path.parts, path.parts):
+                if overlap(known.path.parts, path.parts) and not _is_same_way_down(known, place, path):
                     raise ValueError(f"{path} is, or lies in, or holds {known.path}, which is {known.place.url}")
             for other in self._uploads:
                 if overlap(other.place.parts, place.parts):
@@ -314,6 +318,7 @@ class Mirror:
         profile: str | Profile | None,
         settle: float,
     ) -> Path:
+        self._check_open()
         options = {
             "interval": _checked_seconds("interval", interval),
             "delete": _checked_delete("delete", delete),
@@ -346,6 +351,11 @@ class Mirror:
             self._background.wake()
         return path
 
+    def _check_open(self) -> None:
+        """Outside of its block a mirror would take what nobody ever uploads."""
+        if not self._is_open:
+            raise RuntimeError("this mirror is not active: use it inside of its `with` block")
+
     def _known_upload(self, place: Place) -> Upload | None:
         return next((entry for entry in self._uploads if entry.place.parts == place.parts), None)
 
@@ -370,6 +380,7 @@ class Mirror:
     def _place_and_path(
         self, remote: str, local: str | os.PathLike[str] | None, profile: str | Profile | None
     ) -> tuple[Place, Path]:
+        self._check_open()
         place = place_of(remote, profile, self.default_profile)
         if isinstance(place, Path):
             raise ValueError(f"remote must be a URL, not {place}")  # noqa: TRY004 -- a path is what it may be elsewhere
@@ -445,6 +456,15 @@ def _patterns(exclude: str | Iterable[str]) -> tuple[str, ...]:
 
 def _path(local: str | os.PathLike[str] | None) -> Path | None:
     return None if local is None else Path(local).expanduser().absolute()
+
+
+def _is_same_way_down(known: Download, place: Place, path: Path) -> bool:
+    """Whether one path lies in the other exactly where its place lies in the other's place, so that both agree."""
+    outer, inner = sorted(
+        [(known.place.parts, known.path.parts), (place.parts, path.parts)], key=lambda pair: len(pair[1])
+    )
+    below = inner[1][len(outer[1]) :]
+    return bool(below) and inner[0] == (*outer[0], *below)
 
 
 def _slashes(key: str, start: int) -> list[int]:

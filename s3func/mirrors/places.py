@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+import re
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,10 +55,17 @@ def place_of(remote: object, profile: str | Profile | None, default: str | Profi
     location = parse(str(remote))
     if not location.bucket:
         raise ValueError("remote has no bucket")
-    chosen = location.profile or profile or default
+    chosen = next((name for name in (location.profile, profile, default) if name is not None), None)
     known = find_profile(chosen) if isinstance(chosen, str) else chosen
-    store = NO_PROFILE if chosen is None else known.local_name if known is not None else str(chosen)
+    store = NO_PROFILE if chosen is None else known.local_name if known is not None else _folder(str(chosen))
     return Place(location, store, chosen)
+
+
+def _folder(profile: str) -> str:
+    """The folder of a profile of ~/.aws, whose name may be any text."""
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,64}", profile) and profile != NO_PROFILE:
+        return profile
+    return f"profile-{sha256(profile.encode()).hexdigest()[:16]}"
 
 
 def overlap(one: tuple[str, ...], other: tuple[str, ...]) -> bool:

@@ -291,7 +291,7 @@ def test_registrations_that_work_against_each_other(session: S3Session, make: Ma
         m.upload(f"{URL}/out2", tmp_path / "out2", interval=None)
         m.download(f"{URL}/in", tmp_path / "in")
         calls = [
-            lambda: m.download(f"{URL}/in/sub", tmp_path / "in" / "sub"),
+            lambda: m.download(f"{URL}/other", tmp_path / "in" / "sub"),
             lambda: m.download(f"{URL}/in/sub", tmp_path / "in"),
             lambda: m.upload(f"{URL}/in", tmp_path / "x"),
         ]
