@@ -15,7 +15,7 @@ import fsspec
 import pytest
 
 from s3func import S3Session, testing
-from s3func.errors import AccessDenied
+from s3func.errors import AccessDenied, NotSupported
 from s3func.filesystem import B2FileSystem, S3FileSystem, install
 
 BUCKET = "data"
@@ -176,7 +176,7 @@ def test_what_is_not_there(fs: Any) -> None:
             call()
     with pytest.raises(IsADirectoryError):
         fs.cat_file(BUCKET)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotSupported):
         fs.open(f"{BUCKET}/x", "ab")
     assert b"" == (fs.pipe_file(f"{BUCKET}/e", b"abc") or fs.cat_file(f"{BUCKET}/e", 5, 9))
 

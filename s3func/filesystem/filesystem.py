@@ -12,9 +12,8 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -24,7 +23,9 @@ from fsspec.spec import AbstractFileSystem
 from fsspec.utils import merge_offset_ranges
 
 from s3func.connect import Location, connect
-from s3func.errors import NotFound, ObjectExists, PreconditionFailed
+from s3func.errors import NotFound, NotSupported, ObjectExists, PreconditionFailed
+from s3func.filesystem.files import PendingFile, cut, existing, named, read_range
+from s3func.filesystem.rows import described, folder_row, folders_of, object_row
 from s3func.transport.parallel import Crew
 
 __all__ = ["B2FileSystem", "S3FileSystem", "install"]
@@ -149,7 +150,7 @@ class S3FileSystem(AbstractFileSystem):
                 session.head_bucket(bucket)
             except NotFound:
                 raise FileNotFoundError(path) from None
-            return _folder(bucket)
+            return folder_row(bucket)
         if (known := self._info_from_cache(path)) is not None:
             return known
         try:
@@ -157,13 +158,13 @@ class S3FileSystem(AbstractFileSystem):
         except NotFound:
             pass
         else:
-            return _described(f"{bucket}/{key}", head.size or 0, head.etag, head.last_modified, head.version_id) | {
+            return described(f"{bucket}/{key}", head.size or 0, head.etag, head.last_modified, head.version_id) | {
                 "ContentType": head.content_type,
                 "metadata": head.user_metadata,
             }
         if next(iter(session.list_objects(f"{key}/", max_keys=1, bucket=bucket)), None) is None:
             raise FileNotFoundError(path)
-        return _folder(f"{bucket}/{key}")
+        return folder_row(f"{bucket}/{key}")
 
     def _info_from_cache(self, path: str) -> dict[str, Any] | None:
         found = self._ls_from_cache(path) if self.use_listings_cache else None
@@ -179,7 +180,7 @@ class S3FileSystem(AbstractFileSystem):
         """What is directly below a bucket or a prefix, an object itself, or all buckets for ""."""
         name = self._strip_protocol(path)
         if not name:
-            found = [_folder(entry.name) for entry in self.session("").list_buckets()]
+            found = [folder_row(entry.name) for entry in self.session("").list_buckets()]
         else:
             known = None if refresh or not self.use_listings_cache else self._ls_from_cache(name)
             found = self._ls(name) if known is None else known
@@ -193,10 +194,10 @@ class S3FileSystem(AbstractFileSystem):
         listing = self.session(bucket).list_objects(prefix, delimiter="/", bucket=bucket)
         found = []
         try:
-            found = [_row(bucket, entry) for entry in listing if entry.key != prefix]
+            found = [object_row(bucket, entry) for entry in listing if entry.key != prefix]
         except NotFound:
             raise FileNotFoundError(name) from None
-        found += [_folder(f"{bucket}/{common.rstrip('/')}") for common in listing.common_prefixes]
+        found += [folder_row(f"{bucket}/{common.rstrip('/')}") for common in listing.common_prefixes]
         if found or not key:
             return sorted(found, key=lambda entry: str(entry["name"]))
         entry = self.info(name)
@@ -222,16 +223,16 @@ class S3FileSystem(AbstractFileSystem):
         session = self.session(bucket)
         try:
             rows = {
-                f"{bucket}/{entry.key}": _row(bucket, entry)
+                f"{bucket}/{entry.key}": object_row(bucket, entry)
                 for entry in session.list_objects(above + prefix, bucket=bucket)
             }
         except NotFound:
             rows = {}
         found = {place: row for place, row in rows.items() if not place.endswith("/")}
         if withdirs:
-            found |= {place: _folder(place) for place in _folders_of(rows, len(f"{bucket}/{above}"))}
+            found |= {place: folder_row(place) for place in folders_of(rows, len(f"{bucket}/{above}"))}
             if not prefix and found:
-                found[name] = _folder(name)
+                found[name] = folder_row(name)
         if maxdepth is not None:
             depth = f"{bucket}/{above}".count("/") + maxdepth
             found = {place: row for place, row in found.items() if place.count("/") < depth}
@@ -288,10 +289,10 @@ class S3FileSystem(AbstractFileSystem):
         session, bucket, key = self._object(path)
         version = options.get("version_id")
         if (start is None or start == 0) and end is None:
-            return _found(path, lambda: session.get_object(key, version, bucket=bucket, stream=False).data)
+            return existing(path, lambda: session.get_object(key, version, bucket=bucket, stream=False).data)
         if end is None and start is not None and start < 0:
             tail = -start
-            return _found(
+            return existing(
                 path, lambda: session.get_object(key, version, range_end=tail, bucket=bucket, stream=False).data
             )
         if (start is not None and start < 0) or (end is not None and end < 0):
@@ -302,7 +303,7 @@ class S3FileSystem(AbstractFileSystem):
         if end is not None and end <= first:
             return b""
         last = None if end is None else end - 1
-        return _found(path, lambda: _range(session, key, version, bucket, first, last))
+        return existing(path, lambda: read_range(session, key, version, bucket, first, last))
 
     def cat_ranges(
         self,
@@ -338,7 +339,7 @@ class S3FileSystem(AbstractFileSystem):
         with Crew(_RANGES_AT_A_TIME, name="s3func-range") as crew:
             for place in zip(*merged, strict=True):
                 crew.submit(lambda place=place: fetch(place))  # type: ignore[misc]
-        return [_cut(blocks, path, begin, stop) for path, begin, stop in zip(paths, begins, stops, strict=True)]
+        return [cut(blocks, path, begin, stop) for path, begin, stop in zip(paths, begins, stops, strict=True)]
 
     def _cat_or_error(self, path: str, start: int, end: int, on_error: str) -> Any:
         try:
@@ -468,7 +469,7 @@ class S3FileSystem(AbstractFileSystem):
     def touch(self, path: str, truncate: bool = True, **options: Any) -> None:
         """An empty object; with truncate=False only where there is none."""
         if not truncate and self.exists(path):
-            raise NotImplementedError("the time of an object cannot be changed")
+            raise NotSupported("the time of an object cannot be changed")
         self.pipe_file(path, b"", **options)
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
@@ -478,10 +479,12 @@ class S3FileSystem(AbstractFileSystem):
             raise FileNotFoundError(f"{bucket}: there is no such bucket; create_bucket() makes one")
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Nothing: folders are where objects are."""
+        """Nothing: folders are where objects are. ValueError for a path without a bucket."""
+        self._split(path)
 
     def rmdir(self, path: str) -> None:
-        """Nothing; an empty folder is none."""
+        """Nothing; an empty folder is none. ValueError for a path without a bucket."""
+        self._split(path)
 
     def create_bucket(self, bucket: str) -> None:
         """The one way to make a bucket."""
@@ -501,16 +504,16 @@ class S3FileSystem(AbstractFileSystem):
             options.pop(name, None)
         if mode == "rb":
             buffering = -1 if block_size is None else block_size
-            file = _found(path, lambda: session.open(key, "rb", bucket=bucket, buffering=buffering, **options))
+            file = existing(path, lambda: session.open(key, "rb", bucket=bucket, buffering=buffering, **options))
             file.size = file.result.size
-            return _named(file, self, path)
+            return named(file, self, path)
         if mode not in {"wb", "xb"}:
-            raise NotImplementedError(f"mode {mode!r}: an object is written whole")
+            raise NotSupported(f"mode {mode!r}: an object is written whole")
         if mode == "xb" and session.exists(key, bucket=bucket):
             raise FileExistsError(path)
         self.invalidate_cache(path)
         writer = session.open(key, mode, bucket=bucket, **options)
-        return _named(writer if autocommit else _Pending(writer), self, path)
+        return named(writer if autocommit else PendingFile(writer), self, path)
 
     def invalidate_cache(self, path: str | None = None) -> None:
         """Forget the listings of a path and of what is above it, or all."""
@@ -550,96 +553,3 @@ class B2FileSystem(S3FileSystem):
 
     protocol: ClassVar[Any] = ("b2",)
     _scheme = "b2"
-
-
-class _Pending(io.BufferedIOBase):
-    """A file of a transaction: closing it does not publish it yet, commit() does."""
-
-    def __init__(self, writer: Any) -> None:
-        super().__init__()
-        self._writer = writer
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        count: int = self._writer.write(data)
-        return count
-
-    def tell(self) -> int:
-        count: int = self._writer.tell()
-        return count
-
-    def commit(self) -> None:
-        """Publish it."""
-        self._writer.publish()
-
-    def discard(self) -> None:
-        """Leave nothing of it."""
-        self._writer.give_up()
-
-
-def _named(file: Any, filesystem: S3FileSystem, path: str) -> Any:
-    """What fsspec's users look for on a file."""
-    file.fs = filesystem
-    file.path = filesystem._strip_protocol(path)  # noqa: SLF001 -- fsspec's own name for it
-    file.full_name = filesystem.unstrip_protocol(file.path)
-    return file
-
-
-def _found(path: str, call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except NotFound:
-        raise FileNotFoundError(path) from None
-
-
-def _range(session: Any, key: str, version: str | None, bucket: str, first: int, last: int | None) -> bytes:
-    from s3func.errors import InvalidRange
-
-    try:
-        result = session.get_object(key, version, range_start=first, range_end=last, bucket=bucket, stream=False)
-    except InvalidRange:
-        # Behind the end of an object, a file has nothing.
-        return b""
-    data: bytes = result.data
-    return data
-
-
-def _cut(blocks: dict[tuple[str, int, int], Any], path: str, start: int, end: int) -> Any:
-    for (place, first, last), block in blocks.items():
-        if place == path and first <= start and end <= last:
-            return block if isinstance(block, Exception) else block[start - first : end - first]
-    return b""
-
-
-def _folder(name: str) -> dict[str, Any]:
-    return {"name": name, "size": 0, "type": "directory"}
-
-
-def _row(bucket: str, entry: Any) -> dict[str, Any]:
-    return _described(f"{bucket}/{entry.key}", entry.size, entry.etag, entry.last_modified, entry.version_id)
-
-
-def _described(name: str, size: int, etag: str, modified: Any, version_id: str | None) -> dict[str, Any]:
-    return {
-        "name": name,
-        "size": size,
-        "type": "file",
-        "ETag": etag,
-        "LastModified": modified,
-        "mtime": modified.timestamp() if modified is not None else None,
-        "version_id": version_id,
-    }
-
-
-def _folders_of(names: Iterable[str], start: int) -> Iterator[str]:
-    seen = set()
-    for name in names:
-        place = name.find("/", start)
-        while place > 0:
-            folder = name[:place]
-            if folder not in seen:
-                seen.add(folder)
-                yield folder
-            place = name.find("/", place + 1)
