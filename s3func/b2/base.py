@@ -176,11 +176,12 @@ class B2Base(Session):
         once: bool = False,
         client: Client | None = None,
         deadline: float | None = None,
+        dates: list[str] | None = None,
     ) -> Document:
         """One call of the JSON API.
 
         reading: it changes nothing, so that a lost answer leaves no doubt. once: it is not repeated after it may have
-        been carried out.
+        been carried out. dates: gets the Date of the answer.
         """
         account = self._known_account()
         client = client or self._client
@@ -188,7 +189,7 @@ class B2Base(Session):
         request.deadline = deadline
         authorizer = AccountAuthorizer(account, client, self._clock, bucket, key, missing, once=once)
         try:
-            return client.send(request, authorizer, operations.document(parse))
+            return client.send(request, authorizer, operations.document(parse, dates))
         except S3FuncError as error:
             if reading:
                 error.maybe_applied = False

@@ -240,13 +240,17 @@ class LargeUploads(SmallUploads):
                 raise ProtocolError("the list of parts goes in a circle")
             start = page.next_part_number
 
-    def unfinished(self, name: str, prefix: str | None = None) -> Iterator[StoredFile]:
-        """All unfinished large files of a bucket."""
+    def unfinished(
+        self, name: str, prefix: str | None = None, *, dates: list[str] | None = None
+    ) -> Iterator[StoredFile]:
+        """All unfinished large files of a bucket. dates: gets the Date of each page."""
         fields = {"bucketId": self._bucket_id(name), "namePrefix": prefix, "maxFileCount": _UNFINISHED_PAGE_MAX}
         start: str | None = None
         while True:
             fields["startFileId"] = start
-            page = self._call("b2_list_unfinished_large_files", fields, parse_files, bucket=name, reading=True)
+            page = self._call(
+                "b2_list_unfinished_large_files", fields, parse_files, bucket=name, reading=True, dates=dates
+            )
             yield from page.files
             if page.next_file_id is None:
                 return

@@ -230,13 +230,16 @@ class MultipartVerbs(CopyVerbs, PutEngine):
 
     def list_multipart_uploads(self, prefix: str | None = None, *, bucket: str | None = None) -> Iterator[UploadEntry]:
         """The uploads that are neither completed nor aborted: lazy, and complete or an error."""
+        return self._uploads(prefix, bucket)
+
+    def _uploads(self, prefix: str | None, bucket: str | None, dates: list[str] | None = None) -> Iterator[UploadEntry]:
         from s3func.wire.s3xml_multipart import UploadEntry
 
         if prefix is not None:
             check_text("prefix", prefix)
         return (
             UploadEntry(file.file_name, file.file_id or "", moment_of(file.upload_timestamp))
-            for file in self.unfinished(self._name(bucket), prefix)
+            for file in self.unfinished(self._name(bucket), prefix, dates=dates)
         )
 
     def abort_multipart_uploads(
@@ -244,12 +247,15 @@ class MultipartVerbs(CopyVerbs, PutEngine):
     ) -> list[UploadEntry]:
         """Abort the uploads under a prefix that were begun more than `older_than` (a timedelta, or seconds) ago.
 
-        Returns those that were aborted. An upload whose beginning B2 does not tell is left alone unless older_than is 0.
+        Returns those that were aborted. Their age is reckoned by B2's clock, the Date of its answer (by our own where it
+        sends none). An upload whose beginning B2 does not tell is left alone unless older_than is 0.
         """
         seconds = checked_age(older_than)
-        latest = self._clock.now() - seconds
+        dates: list[str] = []
+        uploads = list(self._uploads(prefix, bucket, dates))
+        latest = self._store_time(dates[0]) - seconds
         aborted = []
-        for upload in list(self.list_multipart_uploads(prefix, bucket=bucket)):
+        for upload in uploads:
             if seconds and (upload.initiated is None or upload.initiated.timestamp() > latest):
                 continue
             try:
@@ -259,6 +265,14 @@ class MultipartVerbs(CopyVerbs, PutEngine):
                 continue
             aborted.append(upload)
         return aborted
+
+    def _store_time(self, date: str) -> float:
+        from s3func.wire.encoding import parse_http_date
+
+        try:
+            return parse_http_date(date).timestamp()
+        except ValueError:
+            return self._clock.now()
 
 
 def _completed(part: StoredPart) -> CompletedPart:

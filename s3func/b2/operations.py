@@ -35,10 +35,14 @@ def call(name: str, fields: Mapping[str, Any]) -> Request:
     return Request("POST", "", API + name, "", {"content-type": "application/json"}, render_request(fields))
 
 
-def document(parse: Callable[[bytes], Document]) -> Callable[[Request, Response], Document]:
-    """The parser of an answer that is a document."""
+def document(
+    parse: Callable[[bytes], Document], dates: list[str] | None = None
+) -> Callable[[Request, Response], Document]:
+    """The parser of an answer that is a document. dates: gets the answer's Date, "" where there is none."""
 
     def parse_response(_request: Request, response: Response) -> Document:
+        if dates is not None:
+            dates.append(response.headers.get("date", ""))
         return parse(response.read(DOCUMENT_MAX))
 
     return parse_response

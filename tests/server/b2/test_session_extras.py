@@ -5,6 +5,7 @@ The same is asked of the fake in tests/b2; here two programs have to agree that 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -25,6 +26,7 @@ from s3func.errors import (
 )
 from s3func.server import S3App
 from s3func.transport.transfer import TransferConfig
+from tests.faults.clock import FakeClock
 from tests.server.forge import KEY_ID, SECRET
 
 BUCKET = "test-bucket"
@@ -250,6 +252,17 @@ def test_a_large_file_by_hand(session: B2Session) -> None:
     assert (LARGE[: 5 * MB] + b"end", {"a": "é"}) == (got.data, got.user_metadata)
     with pytest.raises(NoSuchUpload):
         session.abort_multipart_upload("large", upload.upload_id)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_the_age_of_an_upload_is_b2s(app: S3App, session: B2Session, hours: int) -> None:
+    """A client whose clock is wrong by hours aborts what is old, and nothing that has just been begun."""
+    clock = FakeClock(time.time() + hours * 3600)
+    wrong = B2Session(KEY_ID, SECRET, BUCKET, transport=app, clock=clock)
+    session.create_multipart_upload("young")
+    assert [] == wrong.abort_multipart_uploads(3600)
+    assert ["young"] == [row.key for row in session.list_multipart_uploads()]
+    assert ["young"] == [row.key for row in wrong.abort_multipart_uploads(0)]
 
 
 def test_a_copy_in_parts(session: B2Session, monkeypatch: pytest.MonkeyPatch) -> None:
