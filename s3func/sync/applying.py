@@ -12,7 +12,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeAlias, cast
 
 from s3func.errors import (
     CredentialsError,
@@ -38,7 +38,7 @@ from s3func.sync.events import (
 from s3func.sync.report import Report
 from s3func.sync.settling import Conflicts, TransferKind, settled
 from s3func.sync.spool import Spool
-from s3func.sync.transfers import Mover, Outcome, Settings
+from s3func.sync.transfers import Mover, Outcome, Settings, Stable
 from s3func.sync.workers import Movers
 from s3func.transport.transfer import BandwidthLimit, TransferConfig, checked_transfer
 
@@ -131,6 +131,7 @@ def apply(
     durability: Literal["rename", "fsync"] = "rename",
     metadata: tuple[str, ...] | None = None,
     transfer: TransferConfig | None = None,
+    stable_check: Stable = "times",
     journal: str | os.PathLike[str] | None = None,
     specs: Specs = (None, None),
     dry_run: bool = False,
@@ -144,7 +145,8 @@ def apply(
     on_conflict: "error" leaves and counts them, "source" lets the source win, "target" leaves them and says nothing,
     "keep-both" gives the target's content another name first. backup: "trash", a folder or a URL, where what is replaced
     or deleted is kept. verify: False compares no checksums, "auto" does as the sessions do. durability: "fsync" outlasts
-    a power failure. metadata: of "mtime" and "mode", what is kept with an object and restored with a file; as planned. journal: a
+    a power failure. metadata: of "mtime" and "mode", what is kept with an object and restored with a file; as planned. stable_check: what must not
+    change while a file is read: "times" and size; "size", for file systems whose times are not stable; "off". journal: a
     file that notes what is done, so that applying the same plan again goes on there.
     dry_run: change nothing; the report says what would be done.
 
@@ -157,6 +159,7 @@ def apply(
         fsync=_checked("durability", durability, ("rename", "fsync")) == "fsync",
         transfer=Settings().transfer if transfer is None else checked_transfer(transfer),
         bandwidth=BandwidthLimit(bwlimit) if isinstance(bwlimit, int | float) else bwlimit,
+        stable=cast("Stable", _checked("stable_check", stable_check, ("times", "size", "off"))),
     )
     _checked("on_conflict", on_conflict, ("error", "source", "target", "keep-both"))
     if workers != "auto" and (isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 1000):

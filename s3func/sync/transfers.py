@@ -8,11 +8,12 @@ Rule 3: a step never raises for itself; what it raises (a wrong password, a full
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
 from hashlib import md5
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from s3func.errors import (
     AccessDenied,
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from s3func.sync.keeping import Keeper
     from s3func.sync.remote import RemotePrefix
 
+Stable: TypeAlias = Literal["times", "size", "off"]
+
 READ_WHOLE = MIB
 """Files up to this size are read at once, and objects up to it are written at once."""
 RESUMED_BYTES = 64 * MIB
@@ -52,7 +55,8 @@ class Settings(NamedTuple):
     """How transfers are done, for all steps of a run; picklable.
 
     metadata: what of a file is kept with its object: "mtime", "mode". verify: as for download_file. fsync: outlast a power
-    failure. force: the target's state does not matter. transfer: of large ones. bandwidth: for all together.
+    failure. force: the target's state does not matter. transfer: of large ones. bandwidth: for all together. stable: what
+    must not change while a file is read: "times" (and the size), "size", or "off".
     """
 
     metadata: tuple[str, ...] = ("mtime",)
@@ -61,6 +65,7 @@ class Settings(NamedTuple):
     force: bool = False
     transfer: TransferConfig = DEFAULT_TRANSFER
     bandwidth: BandwidthLimit | None = None
+    stable: Stable = "times"
 
 
 class Outcome(NamedTuple):
@@ -154,7 +159,7 @@ class Mover:
             for _ in range(_ATTEMPTS):
                 content = _read(descriptor, found.st_size)
                 after = os.fstat(descriptor)
-                if _is_same(found, after) and len(content) == found.st_size:
+                if self._is_same(found, after, len(content)):
                     break
                 found = after
             else:
@@ -176,11 +181,23 @@ class Mover:
         if (bandwidth := self._settings.bandwidth) is not None:
             bandwidth.take(len(content))
         result = self._put(operation, content, self._described(operation.name, local))
+        local = local._replace(size=len(content))
         return Outcome(operation, "done", _with_md5(local, content), _stored(result, len(content)), len(content))
 
     def _upload_large(self, tree: LocalTree, operation: Operation, descriptor: int) -> Outcome:
-        body = _OpenFile(descriptor, tree.full_path(operation.path or operation.name))
+        body: Any = _OpenFile(descriptor, tree.full_path(operation.path or operation.name))
+        if self._settings.stable != "times":
+            body = _Unwatched(os.dup(descriptor), "rb")
+        try:
+            return self._upload_body(operation, descriptor, body)
+        finally:
+            if isinstance(body, _Unwatched):
+                body.close()
+
+    def _upload_body(self, operation: Operation, descriptor: int, body: Any) -> Outcome:
         for _ in range(_ATTEMPTS):
+            if isinstance(body, _Unwatched):
+                body.seek(0)
             found = os.fstat(descriptor)
             local = _side(found)
             transfer = self._settings.transfer._replace(bandwidth=self._settings.bandwidth)
@@ -194,10 +211,19 @@ class Mover:
                 operation, body, {**options, "transfer": transfer, "progress": self._progress(operation)}
             )
             stored = _stored(result, found.st_size, each)
-            if _is_same(found, os.fstat(descriptor)):
+            if self._is_same(found, os.fstat(descriptor), found.st_size):
                 return Outcome(operation, "done", _with_md5_of(local, result), stored, found.st_size)
             operation = operation._replace(target=stored)
         raise SourceChanged("the file was written to while it was uploaded, each time")
+
+    def _is_same(self, before: os.stat_result, after: os.stat_result, length: int) -> bool:
+        """Whether what was read, of this length, is one state of the file."""
+        stable = self._settings.stable
+        if stable == "off":
+            return True
+        if stable == "times" and not _is_same(before, after):
+            return False
+        return before.st_size == after.st_size == length
 
     def _described(self, name: str, local: Side) -> dict[str, Any]:
         return described(name, local, self._settings.metadata, is_b2=self._is_b2)
@@ -465,6 +491,10 @@ class _OpenFile:
 
     def __fspath__(self) -> str:
         return self._path
+
+
+class _Unwatched(io.FileIO):
+    """An open file whose times are not to be believed: read from its beginning to its end, as it comes."""
 
 
 def _read(descriptor: int, size: int) -> bytes:

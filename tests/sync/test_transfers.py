@@ -155,6 +155,36 @@ def test_file_that_changes_while_it_is_read(s3: Sides, monkeypatch: pytest.Monke
     assert [] == [row.key for row in s3.session.list_objects()]
 
 
+@pytest.mark.parametrize("size", [100, 11 * MIB])
+@pytest.mark.parametrize("store", ["s3", "b2"])
+def test_file_system_whose_times_are_not_stable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: str, size: int
+) -> None:
+    """T35: where times change by themselves, the size is what must not; or nothing, where somebody says so."""
+    sides = Sides(tmp_path, store=store)
+    path = sides.write("f", b"a" * size)
+    operation = upload(sides.tree, "f")
+    real, count = os.fstat, 0
+
+    def fstat(descriptor: int) -> os.stat_result:
+        nonlocal count
+        count += 1
+        os.utime(path, ns=(0, count * 10**9))
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    outcomes = {
+        stable: carry_out(sides.tree, sides.remote, operation, stable=stable, force=True, transfer=PARTS)
+        for stable in ("times", "size", "off")
+    }
+    monkeypatch.undo()
+    assert {"times": "failed", "size": "done", "off": "done"} == {
+        stable: outcome.state for stable, outcome in outcomes.items()
+    }
+    assert sides.session.get_object("p/f").data == b"a" * size
+    sides.session.close()
+
+
 def test_file_that_changed_once(s3: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     """T34: a file that was written to between scan and upload is stored as it is now, and remembered as that."""
     path = s3.write("log", b"old")
@@ -459,6 +489,18 @@ def test_object_that_is_replaced_during_the_download(server: Server, tmp_path: P
     assert (tmp_path / "f").read_bytes() in {b"1" * (24 * MIB), b"2" * (24 * MIB)}
     assert outcome.source is not None
     assert outcome.source.etag in {side_of_object(remote, "f").etag, operation.source and operation.source.etag}
+
+
+def test_completion_that_fails_with_200(server: Server, tmp_path: Path) -> None:
+    """T38: an <Error> in the 200 of a completed upload is a failure, and leaves neither object nor parts."""
+    session = server.session("bucket", retries=1)
+    tree, remote = LocalTree(tmp_path), RemotePrefix(session)
+    (tmp_path / "f").write_bytes(b"1" * (11 * MIB))
+    server.faults.add("CompleteMultipartUpload", answer="error", code="InternalError")
+    outcome = carry_out(tree, remote, upload(tree, "f"), transfer=PARTS)
+    assert outcome.state == "failed"
+    assert [] == [row.key for row in session.list_objects()]
+    assert [] == list(session.list_multipart_uploads())
 
 
 def test_no_bucket_is_made(server: Server, tmp_path: Path) -> None:
