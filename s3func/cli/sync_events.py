@@ -19,6 +19,8 @@ from s3func.sync.events import (
     OperationDone,
     OperationFailed,
     OperationPlanned,
+    OperationStarted,
+    ScanPage,
     Summary,
     event_row,
 )
@@ -60,6 +62,7 @@ class Show:
         is_bar = not dry_run and (progress == "bar" or (progress == "auto" and sys.stderr.isatty() and not as_json))
         self._bar: Any = _bar() if is_bar else None
         self._moved: dict[str, int] = {}
+        self._seen: dict[str, int] = {}
         self._planned = 0
         self._done = 0
         self._lock = Lock()
@@ -80,7 +83,7 @@ class Show:
             raise FailedFast(event.operation.name)
 
     def _tell(self, event: Event) -> None:
-        if self._stdout is not None and (self._is_dry_run or not isinstance(event, OperationPlanned | BytesMoved)):
+        if self._stdout is not None and self._is_data(event):
             _write(self._stdout, event)
         if self._stderr_json is not None:
             _write(self._stderr_json, event)
@@ -88,6 +91,12 @@ class Show:
             self._say(event)
         if self._bar is not None:
             self._advance(event)
+
+    def _is_data(self, event: Event) -> bool:
+        """Whether an event is a result: what was done, what was not, and of a dry run what would be done."""
+        if isinstance(event, OperationPlanned):
+            return self._is_dry_run or event.operation.kind in {"conflict", "problem"}
+        return not isinstance(event, BytesMoved | OperationStarted | ScanPage)
 
     def _say(self, event: Event) -> None:
         if isinstance(event, OperationPlanned):
@@ -116,6 +125,12 @@ class Show:
         if isinstance(event, OperationPlanned) and event.operation.kind in _MOVING:
             bar.total += event.operation.size
             self._planned += 1
+        elif isinstance(event, ScanPage):
+            self._seen[event.side] = event.entries
+            if not self._done:
+                counts = " and ".join(f"{count:,}" for count in self._seen.values())
+                bar.set_description_str(f"{counts} seen", refresh=False)
+                bar.refresh()
         elif isinstance(event, BytesMoved):
             self._move(event.name, event.done)
         elif isinstance(event, OperationDone) and event.operation.kind in _MOVING:

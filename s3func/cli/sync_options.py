@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 Options = dict[str, Any]
 
+# A name that is no text matches nothing, and is no reason to fail.
+_FILE = click.File("r", encoding="utf-8", errors="surrogateescape")
 _NAMES = ("unsafe", "conflict", "non_utf8", "unicode", "case", "rules")
 
 
@@ -78,9 +80,9 @@ FILTERS = (
     click.option(
         "--filter", "rules", multiple=True, metavar="RULE", help="'- GLOB' or '+ GLOB', the first one decides."
     ),
-    click.option("--filter-from", type=click.File(), metavar="FILE", help="Such rules, one in a line; - is stdin."),
-    click.option("--gitignore", type=click.File(), metavar="FILE", help="Leave out what this .gitignore says."),
-    click.option("--files-from", type=click.File(), metavar="FILE", help="Only the names in this file; - is stdin."),
+    click.option("--filter-from", type=_FILE, metavar="FILE", help="Such rules, one in a line; - is stdin."),
+    click.option("--gitignore", type=_FILE, metavar="FILE", help="Leave out what this .gitignore says."),
+    click.option("--files-from", type=_FILE, metavar="FILE", help="Only the names in this file; - is stdin."),
     click.option("--min-size", callback=_bytes, metavar="SIZE", help="Leave alone what is smaller (64k, 1M …)."),
     click.option("--max-size", callback=_bytes, metavar="SIZE", help="Leave alone what is larger."),
     click.option("--ignore-case", is_flag=True, help="Patterns match in both cases."),
@@ -180,25 +182,31 @@ def filters_of(options: Options) -> Filters | None:
     """Take the options of FILTERS out of the others; None where everything takes part. UsageError."""
     from s3func.sync.filters import Filters
 
-    rules = [*options.pop("rules"), *(_lines(options.pop("filter_from")) or ())]
-    names = _lines(options.pop("files_from"), is_names=True)
-    ignore = _lines(options.pop("gitignore"), is_names=True)
+    rules = [*options.pop("rules"), *_rules(options.pop("filter_from"))]
+    names = _listed(options.pop("files_from"))
+    file = options.pop("gitignore")
+    ignore = "" if file is None else file.read()
     given = {name: options.pop(name) for name in ("exclude", "include", "min_size", "max_size", "ignore_case")}
     try:
-        filters = Filters(**given, rules=rules, files_from=names, gitignore=ignore or ())
+        filters = Filters(**given, rules=rules, files_from=names, gitignore=ignore)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     return None if filters.is_empty else filters
 
 
-def _lines(file: Any, *, is_names: bool = False) -> list[str] | None:
-    """The lines of a file; of rules, without comments and empty ones."""
+def _rules(file: Any) -> list[str]:
+    """The lines of a file of rules, without comments and empty ones."""
+    lines = [] if file is None else [line.rstrip("\r\n") for line in file]
+    return [line for line in lines if line.strip() and line[0] not in "#;"]
+
+
+def _listed(file: Any) -> list[str] | None:
+    """The names in a file, one in a line, or with null characters between them; as `find .` writes them as well."""
     if file is None:
         return None
-    lines = [line.rstrip("\r\n") for line in file]
-    if is_names:
-        return [line for line in lines if line]
-    return [line for line in lines if line.strip() and line[0] not in "#;"]
+    text = file.read()
+    names = text.split("\0") if "\0" in text else text.split("\n")
+    return [name.removeprefix("./") for name in names if name]
 
 
 def sides_of(options: Options) -> Options:

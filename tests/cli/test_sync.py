@@ -202,6 +202,9 @@ def test_json_is_a_line_per_event(run: Run, session: S3Session, folder: Path) ->
     planned = rows(run("sync", "src", PREFIX, "--json", "--dry-run").stdout)
     steps = [(row["name"], row["kind"]) for row in planned if row["event"] == "operation_planned"]
     assert [("a", "upload")] == [step for step in steps if step[1] != "record"]
+    session.put_object("p/../evil", b"")
+    (problem,) = [row for row in rows(run("sync", PREFIX, "out", "--json").stdout) if row.get("kind") == "problem"]
+    assert ("operation_planned", "../evil", "unsafe") == (problem["event"], problem["name"], problem["reason"])
     told = run("sync", "src", PREFIX, "--progress", "json")
     assert "" == told.stdout
     assert "operation_done" in {row["event"] for row in rows("".join(told.stderr.splitlines(True)[:-1]))}
@@ -236,6 +239,7 @@ def test_names_are_shown_on_one_line(run: Run, session: S3Session, folder: Path)
         (("--filter-from", "rules"), ["a", "x.tmp"]),
         (("--gitignore", "ignore"), ["a", "x.tmp"]),
         (("--files-from", "list"), ["d/b"]),
+        (("--files-from", "list0"), ["a", "d/b"]),
         # `a` is small here and too large there: it is left alone.
         (("--max-size", "3"), ["d/b"]),
         (("--min-size", "7", "--ignore-case", "--exclude", "*.TXT"), []),
@@ -247,6 +251,7 @@ def test_filters(run: Run, session: S3Session, folder: Path, tmp_path: Path, opt
     (tmp_path / "rules").write_text("# a comment\n\n- d/**\n")
     (tmp_path / "ignore").write_text("d/\n")
     (tmp_path / "list").write_text("d/b\nmissing\n")
+    (tmp_path / "list0").write_bytes(b"./a\0./d/b\0no text: \xff\0")
     for name in ("a", "x.tmp", "d/c.txt"):
         session.put_object(f"p/{name}", b"here before")
     before = set(keys(session))
