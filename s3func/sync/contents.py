@@ -23,6 +23,8 @@ from s3func.transport.transfer import DEFAULT_TRANSFER, MIB
 from s3func.wire.checksum import hasher
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from s3func.results import HeadResult
     from s3func.sync.entry import LocalEntry, RemoteEntry
     from s3func.sync.local import LocalTree
@@ -93,8 +95,12 @@ def digests(
     sha1: bool = False,
     part_sizes: tuple[int, ...] = (),
     checksums: tuple[str, ...] = (),
+    stopped: Event | None = None,
 ) -> Digests:
-    """Read the file of an entry once; SourceChanged where it is not, or does not stay, what the entry says. OSError."""
+    """Read the file of an entry once; SourceChanged where it is not, or does not stay, what the entry says. OSError.
+
+    stopped: set when nobody wants to know any more; SourceChanged then, too.
+    """
     md5 = hashlib.md5(usedforsecurity=False)
     others: list[Any] = [_Parts(each) for each in part_sizes]
     named = {name: hasher(name) for name in checksums}
@@ -111,7 +117,7 @@ def digests(
         descriptor = tree.open_source(entry.path)
         try:
             _check(entry, descriptor)
-            _read(descriptor, entry, [md5, *others])
+            _read(descriptor, entry, [md5, *others], stopped)
             _check(entry, descriptor)
         finally:
             os.close(descriptor)
@@ -120,7 +126,7 @@ def digests(
     return Digests(md5.hexdigest(), None if sha is None else sha.hexdigest(), etags, found)
 
 
-def _read(descriptor: int, entry: LocalEntry, hashers: list[Any]) -> None:
+def _read(descriptor: int, entry: LocalEntry, hashers: list[Any], stopped: Event | None) -> None:
     left = entry.size
     if left <= _BLOCK:
         # One byte more than there should be, to notice what grew.
@@ -136,6 +142,8 @@ def _read(descriptor: int, entry: LocalEntry, hashers: list[Any]) -> None:
             for each in hashers:
                 each.update(view[:got])
             left -= got
+            if stopped is not None and stopped.is_set():
+                raise SourceChanged("nobody waits for the hash any more")
     if left != 0:
         raise SourceChanged(f"{printable(entry.path)!r} changed its size while it was read")
 
@@ -177,9 +185,11 @@ class ContentTest:
     It remembers whether the ETags of this store are what they look like, so that the question is asked once.
     """
 
-    def __init__(self, tree: LocalTree, remote: RemotePrefix) -> None:
+    def __init__(self, tree: LocalTree, remote: RemotePrefix, stopped: Event | None = None) -> None:
+        """stopped: see digests()."""
         self._tree = tree
         self._remote = remote
+        self._stopped = stopped
         self.md5_is_proved = False
         """Whether some ETag was the MD5 of a content, so that one that differs means another content."""
 
@@ -201,11 +211,11 @@ class ContentTest:
         if is_md5(etag):
             return self._by_md5(local, remote, known_md5, known_etag)
         if is_sha1(etag):
-            found = digests(self._tree, local, sha1=True)
+            found = self._digests(local, sha1=True)
             return Finding(found.sha1 == etag, found.md5, found.sha1)
         tried = part_sizes_of(etag, local.size, known_part)
         if tried:
-            found = digests(self._tree, local, part_sizes=tried)
+            found = self._digests(local, part_sizes=tried)
             for each, computed in found.etags.items():
                 if computed == etag:
                     return Finding(True, found.md5, None, each)
@@ -213,8 +223,11 @@ class ContentTest:
             known_md5 = found.md5
         return self._by_head(local, remote, known_md5, set(tried))
 
+    def _digests(self, local: LocalEntry, **wanted: Any) -> Digests:
+        return digests(self._tree, local, stopped=self._stopped, **wanted)
+
     def _by_md5(self, local: LocalEntry, remote: RemoteEntry, known_md5: str | None, known_etag: str | None) -> Finding:
-        md5 = digests(self._tree, local).md5 if known_md5 is None else known_md5
+        md5 = self._digests(local).md5 if known_md5 is None else known_md5
         if md5 == known_etag:
             self.md5_is_proved = True
         if md5 == remote.etag:
@@ -234,14 +247,13 @@ class ContentTest:
             return Finding(False, md5)
         said = _said(head)
         if "md5" in said:
-            md5 = digests(self._tree, local).md5 if md5 is None else md5
+            md5 = self._digests(local).md5 if md5 is None else md5
             return Finding(md5 == said["md5"], md5)
         parts = tuple(each for each in part_sizes_of(remote.etag, local.size, _part_size(head)) if each not in tried)
         checksum = next((name for name in _CHECKSUMS if name in said), None)
         if checksum is None and not parts and "content-sha1" not in said:
             return Finding(None, md5)
-        found = digests(
-            self._tree,
+        found = self._digests(
             local,
             sha1="content-sha1" in said,
             part_sizes=parts,

@@ -6,6 +6,7 @@ Everything here may read a file or ask for the head of an object, once per name,
 
 from __future__ import annotations
 
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 from s3func.errors import AccessDenied, NotFound, SourceChanged
@@ -54,11 +55,16 @@ class Examiner:
         self._target = target
         self._mode = mode
         self._is_swapped = is_swapped
+        self._stopped = Event()
         self._test: ContentTest | None = None
         if isinstance(source, LocalTree) and isinstance(target, RemotePrefix):
-            self._test = ContentTest(source, target)
+            self._test = ContentTest(source, target, self._stopped)
         elif isinstance(target, LocalTree) and isinstance(source, RemotePrefix):
-            self._test = ContentTest(target, source)
+            self._test = ContentTest(target, source, self._stopped)
+
+    def stop(self) -> None:
+        """Nobody waits for answers any more: files that are being read are left."""
+        self._stopped.set()
 
     def examine(self, source: Entry, target: Entry, row: StateRow | None, question: str) -> Answer:
         """Same or changed; `question` is what decide() left open: the content, or the mtime. OSError."""
@@ -158,18 +164,18 @@ class Examiner:
         etag = row.other_etag or ""
         expected = row.md5 or (etag if is_md5(etag) else None)
         if expected is not None:
-            return (digests(self._tree, entry).md5 if md5 is None else md5) == expected
+            return (digests(self._tree, entry, stopped=self._stopped).md5 if md5 is None else md5) == expected
         expected = row.sha1 or (etag if is_sha1(etag) else None)
         parts = part_sizes_of(etag, entry.size, row.part_size)
         if expected is None and not parts:
             # No hash is known. Size, both times and inode are what is left to tell by.
             return one_is_unchanged(row, entry)
-        found = digests(self._tree, entry, sha1=expected is not None, part_sizes=parts)
+        found = digests(self._tree, entry, stopped=self._stopped, sha1=expected is not None, part_sizes=parts)
         return found.sha1 == expected if expected is not None else etag in found.etags.values()
 
     def md5(self, entry: LocalEntry) -> str:
         """The MD5 of a file. OSError, SourceChanged."""
-        return digests(self._tree, entry).md5
+        return digests(self._tree, entry, stopped=self._stopped).md5
 
     @property
     def _tree(self) -> LocalTree:

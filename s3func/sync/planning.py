@@ -88,6 +88,7 @@ class Planner:
             yield from self._problems()
             yield from self._deletes_held()
         finally:
+            self._examiner.stop()
             self._window.close()
 
     def _merged(self) -> Iterator[Operation]:

@@ -171,6 +171,8 @@ class Plan:
         self.created_ns = time.time_ns()
         self.counts: Counter[str] = Counter()
         self.bytes = 0
+        self.keeps_steps = True
+        """False, said before the first iteration, keeps nothing to be iterated again, which is all that a sync needs."""
         self.on_page: Callable[[str, int, int], object] | None = None
         """Called while scanning: "source" or "target", entries and pages until now."""
         self._filters = filters
@@ -209,11 +211,17 @@ class Plan:
     def __iter__(self) -> Iterator[Operation]:
         """The steps. SyncIncomplete when a side cannot be seen completely, EmptySourceError when there is no source."""
         if self._proofs is not None:
-            return iter(self._spool)
+            return iter(self._kept)
         if self._iteration is not None and self._is_running:
             raise RuntimeError("the plan is being made by another iteration")
         self._iteration = self._planned()
         return self._iteration
+
+    @property
+    def _kept(self) -> Spool:
+        if not self.keeps_steps:
+            raise RuntimeError("the steps of this plan were not kept: it can be iterated once")
+        return self._spool
 
     def _planned(self) -> Generator[Operation, None, None]:
         if self._is_running:
@@ -236,7 +244,8 @@ class Plan:
             examiner = Examiner(self.source, self.target, self.options.compare, is_swapped=is_swapped)
             planner = Planner(source, target, self.state, examiner, rules, transfer=self._kind, filters=self._filters)
             for operation in planner.operations():
-                self._spool.append(operation)
+                if self.keeps_steps:
+                    self._spool.append(operation)
                 self._count(operation)
                 yield operation
             proofs = Proofs(source.proof, target.proof)
@@ -344,7 +353,7 @@ class Plan:
             "options": options,
         }
         yield dumps(header) + b"\n"
-        for operation in self._spool:
+        for operation in self._kept:
             yield dumps(packed(operation)) + b"\n"
         proofs = {
             side: {**proof._asdict(), "problems": [problem._asdict() for problem in proof.problems]}

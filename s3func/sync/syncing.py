@@ -32,4 +32,5 @@ def sync(
         raise TypeError(f"sync has no argument {min(unknown)!r}, and a session that is given takes none")
     carrying_out = {name: options.pop(name) for name in _OF_APPLY & options.keys()}
     with plan(source, target, **options) as steps:
+        steps.keeps_steps = False
         return apply(steps, **carrying_out)

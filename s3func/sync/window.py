@@ -16,6 +16,8 @@ _WAITING_MAX = 4096
 # Handing a task to a thread costs as much as hashing some kilobytes, so that small ones go together.
 _BATCH, _BATCH_BYTES = 32, 4 * 1024 * 1024
 _QUESTIONS_MAX = 1024
+# So many answers behind a question that waits for its batch to be full are reason to ask it at once.
+_PATIENCE = 128
 
 
 class _Batch(Generic[T]):
@@ -82,7 +84,7 @@ class Window(Generic[T]):
             batch = head.batch
             is_full = everything or len(waiting) > _WAITING_MAX or self._questions > _QUESTIONS_MAX
             if batch.future is None:
-                if not is_full:
+                if not is_full and len(waiting) < _PATIENCE:
                     return
                 self._submit()
             assert batch.future is not None

@@ -6,6 +6,7 @@ import hashlib
 import os
 from base64 import b64encode
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -97,6 +98,29 @@ def test_a_file_that_grows_while_it_is_read_has_no_hash(tmp_path: Path, monkeypa
     monkeypatch.setattr(os, "read", growing)
     with pytest.raises(SourceChanged):
         digests(sides.tree, entry)
+
+
+def test_a_file_is_left_when_nobody_waits_for_its_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan that is given up reads no more than a block of what it was reading."""
+    sides = Sides(tmp_path)
+    sides.write("f", bytes(5 * MIB))
+    entry = entry_of(sides.tree, "f")
+    assert hashlib.md5(bytes(5 * MIB)).hexdigest() == digests(sides.tree, entry, stopped=Event()).md5
+    stopped = Event()
+    stopped.set()
+    opened = LocalTree.open_source
+    places = []
+
+    def open_source(tree: LocalTree, path: str) -> int:
+        descriptor = opened(tree, path)
+        places.append(os.dup(descriptor))
+        return descriptor
+
+    monkeypatch.setattr(LocalTree, "open_source", open_source)
+    with pytest.raises(SourceChanged, match="nobody waits"):
+        digests(sides.tree, entry, stopped=stopped)
+    assert [MIB] == [os.lseek(place, 0, os.SEEK_CUR) for place in places]
+    os.close(places[0])
 
 
 def test_the_content_of_a_preserved_link_is_where_it_leads(tmp_path: Path) -> None:

@@ -377,6 +377,19 @@ def test_an_error_that_is_kept_keeps_no_thread(sides: Sides, monkeypatch: pytest
         assert kept.value.__traceback__ is not None
 
 
+def test_steps_that_are_not_kept_are_told_once(sides: Sides) -> None:
+    """A sync needs its steps once; whoever wants them again, or as lines, is told that they were not kept."""
+    with sides.up(delete="all") as made:
+        made.keeps_steps = False
+        assert STEPS == names_of(made)
+        assert {"upload": 2, "record": 1, "delete": 1} == made.summary().operations
+        made.guard()
+        with pytest.raises(RuntimeError, match="not kept"):
+            list(made)
+        with pytest.raises(RuntimeError, match="not kept"):
+            made.to_jsonl(io.BytesIO())
+
+
 def test_closing_a_plan_ends_the_iteration_that_was_left(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever stops in the middle, and still holds the iterator, leaves no thread behind once the plan is closed."""
     for number in range(6):

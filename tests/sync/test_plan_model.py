@@ -267,6 +267,10 @@ class Scan:
     def problem_of(self, name):
         return None
 
+class Examiner:
+    def stop(self):
+        pass
+
 class Nothing:
     count, proof = 0, ScanProof(True, True, 0, 0, ())
     def __iter__(self):
@@ -276,7 +280,7 @@ class Nothing:
 
 count, is_new = int(sys.argv[1]), sys.argv[2] == "new"
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-planner = Planner(Scan(count, 1.0), Nothing() if is_new else Scan(count, 2.0), None, None, Rules(), transfer="copy")
+planner = Planner(Scan(count, 1.0), Nothing() if is_new else Scan(count, 2.0), None, Examiner(), Rules(), transfer="copy")
 spool = Spool()
 for operation in planner.operations():
     spool.append(operation)
