@@ -147,7 +147,7 @@ def apply(
     or deleted is kept. verify: False compares no checksums, "auto" does as the sessions do. durability: "fsync" outlasts
     a power failure. metadata: of "mtime" and "mode", what is kept with an object and restored with a file; as planned. stable_check: what must not
     change while a file is read: "times" and size; "size", for file systems whose times are not stable; "off". journal: a
-    file that notes what is done, so that applying the same plan again goes on there.
+    file that notes what is done, so that applying the same plan again goes on there; parts of large uploads then stay.
     dry_run: change nothing; the report says what would be done.
 
     Failed steps are in the report, whose `ok` and `exit_code` say so. Raised are SyncIncomplete and SafetyStop (nothing
@@ -160,6 +160,7 @@ def apply(
         transfer=Settings().transfer if transfer is None else checked_transfer(transfer),
         bandwidth=BandwidthLimit(bwlimit) if isinstance(bwlimit, int | float) else bwlimit,
         stable=cast("Stable", _checked("stable_check", stable_check, ("times", "size", "off"))),
+        resume=journal is not None,
     )
     _checked("on_conflict", on_conflict, ("error", "source", "target", "keep-both"))
     if workers != "auto" and (isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= 1000):

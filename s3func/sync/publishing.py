@@ -24,11 +24,12 @@ from s3func.download.target import PathTarget, sync_folder
 from s3func.errors import SyncConflict
 from s3func.sync.local import is_same_file
 from s3func.sync.names import printable
-from s3func.sync.operation import Side
+from s3func.sync.reading import side_of_status
 
 if TYPE_CHECKING:
     from s3func.sync.contained import Reached
     from s3func.sync.local import LocalTree
+    from s3func.sync.operation import Side
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _NEW |= getattr(os, "O_BINARY", 0)
@@ -124,7 +125,7 @@ class Publisher:
                 finally:
                     os.close(descriptor)
                 self._settle(folder)
-                return _side(found)
+                return side_of_status(found)
         if expected is not None and facts.mode is None and expected.mode is not None:
             facts = facts._replace(mode=stat.S_IMODE(expected.mode) & 0o777)
         hidden = self._hidden(folder, path, name)
@@ -140,7 +141,7 @@ class Publisher:
             _remove(folder, hidden)
             raise
         self._settle(folder)
-        return _side(os.stat(folder.at(name), dir_fd=folder.descriptor, follow_symlinks=False))
+        return side_of_status(os.stat(folder.at(name), dir_fd=folder.descriptor, follow_symlinks=False))
 
     def _write_link(self, folder: Reached, name: str, path: str, content: bytes, expected: Side | None) -> Side:
         hidden = self._hidden(folder, path, name)
@@ -151,7 +152,7 @@ class Publisher:
             _remove(folder, hidden)
             raise
         found = os.stat(folder.at(name), dir_fd=folder.descriptor, follow_symlinks=False)
-        return _side(found)._replace(size=len(content), link=os.fsdecode(content))
+        return side_of_status(found)._replace(size=len(content), link=os.fsdecode(content))
 
     def _open_nameless(self, folder: Reached) -> int | None:
         try:
@@ -194,7 +195,7 @@ class Publisher:
         if stat.S_ISLNK(found.st_mode) and expected.link is None:
             raise SyncConflict(f"{printable(path)!r} is a symbolic link now")
         # Permissions and the number of links say nothing about the content, and both change ctime.
-        if not is_same_file(_side(found), expected._replace(ctime_ns=None, link=None)):
+        if not is_same_file(side_of_status(found), expected._replace(ctime_ns=None, link=None)):
             raise SyncConflict(f"{printable(path)!r} has changed since it was looked at")
 
     def _conflict(self, folder: Reached, name: str, path: str) -> Exception:
@@ -270,7 +271,7 @@ class SyncTarget(PathTarget):
     def side(self) -> Side:
         """What the file looks like, once it is published."""
         name = self._relative.rpartition("/")[2]
-        return _side(os.stat(self._folder.at(name), dir_fd=self._folder.descriptor, follow_symlinks=False))
+        return side_of_status(os.stat(self._folder.at(name), dir_fd=self._folder.descriptor, follow_symlinks=False))
 
     def leave(self) -> None:
         """Let go of the folder."""
@@ -353,7 +354,3 @@ def _remove(folder: Reached, name: str) -> None:
         os.unlink(folder.at(name), dir_fd=folder.descriptor)
     except OSError:
         pass
-
-
-def _side(found: os.stat_result) -> Side:
-    return Side(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode)

@@ -8,10 +8,10 @@ Rule 3: a step never raises for itself; what it raises (a wrong password, a full
 
 from __future__ import annotations
 
-import io
 import os
 import re
 import stat
+from functools import partial
 from hashlib import md5
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -31,6 +31,7 @@ from s3func.sync.describing import PART_SIZE, content_type_of, described, facts_
 from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation, Side
 from s3func.sync.publishing import InTheWay, Publisher
+from s3func.sync.reading import OpenFile, UnwatchedFile, is_same_state, read_whole, side_of_status
 from s3func.transport.pool import Pool
 from s3func.transport.transfer import DEFAULT_TRANSFER, MIB, BandwidthLimit, Progress, TransferConfig
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3func.results import CopyResult, GetResult, ObjectResult
+    from s3func.session import Session
     from s3func.sync.endpoints import Endpoint
     from s3func.sync.keeping import Keeper
     from s3func.sync.remote import RemotePrefix
@@ -47,7 +49,7 @@ Stable: TypeAlias = Literal["times", "size", "off"]
 READ_WHOLE = MIB
 """Files up to this size are read at once, and objects up to it are written at once."""
 RESUMED_BYTES = 64 * MIB
-"""From this size on, what has come of a download is left for the next run, if this one is killed."""
+"""From this size on, what has come of a download is left for the next run, if this one is killed; of an upload, if wanted."""
 _ATTEMPTS = 3
 
 
@@ -56,7 +58,8 @@ class Settings(NamedTuple):
 
     metadata: what of a file is kept with its object: "mtime", "mode". verify: as for download_file. fsync: outlast a power
     failure. force: the target's state does not matter. transfer: of large ones. bandwidth: for all together. stable: what
-    must not change while a file is read: "times" (and the size), "size", or "off".
+    must not change while a file is read: "times" (and the size), "size", or "off". resume: what has come of large uploads
+    stays in the store when they fail, and later ones go on with it.
     """
 
     metadata: tuple[str, ...] = ("mtime",)
@@ -66,6 +69,7 @@ class Settings(NamedTuple):
     transfer: TransferConfig = DEFAULT_TRANSFER
     bandwidth: BandwidthLimit | None = None
     stable: Stable = "times"
+    resume: bool = False
 
 
 class Outcome(NamedTuple):
@@ -157,7 +161,7 @@ class Mover:
             if found.st_size > READ_WHOLE:
                 return self._upload_large(tree, operation, descriptor)
             for _ in range(_ATTEMPTS):
-                content = _read(descriptor, found.st_size)
+                content = read_whole(descriptor, found.st_size)
                 after = os.fstat(descriptor)
                 if self._is_same(found, after, len(content)):
                     break
@@ -166,7 +170,7 @@ class Mover:
                 raise SourceChanged("the file was written to while it was read, each time")
         finally:
             os.close(descriptor)
-        return self._store(operation, content, _side(found))
+        return self._store(operation, content, side_of_status(found))
 
     def _upload_link(self, tree: LocalTree, operation: Operation) -> Outcome:
         now = tree.side(operation.path or operation.name)
@@ -185,21 +189,21 @@ class Mover:
         return Outcome(operation, "done", _with_md5(local, content), _stored(result, len(content)), len(content))
 
     def _upload_large(self, tree: LocalTree, operation: Operation, descriptor: int) -> Outcome:
-        body: Any = _OpenFile(descriptor, tree.full_path(operation.path or operation.name))
+        body: Any = OpenFile(descriptor, tree.full_path(operation.path or operation.name))
         if self._settings.stable != "times":
-            body = _Unwatched(os.dup(descriptor), "rb")
+            body = UnwatchedFile(os.dup(descriptor), "rb")
         try:
             return self._upload_body(operation, descriptor, body)
         finally:
-            if isinstance(body, _Unwatched):
+            if isinstance(body, UnwatchedFile):
                 body.close()
 
     def _upload_body(self, operation: Operation, descriptor: int, body: Any) -> Outcome:
         for _ in range(_ATTEMPTS):
-            if isinstance(body, _Unwatched):
+            if isinstance(body, UnwatchedFile):
                 body.seek(0)
             found = os.fstat(descriptor)
-            local = _side(found)
+            local = side_of_status(found)
             transfer = self._settings.transfer._replace(bandwidth=self._settings.bandwidth)
             options = self._described(operation.name, local)
             each = part_size_of(self._remote(self._target).session, found.st_size, transfer)
@@ -221,7 +225,7 @@ class Mover:
         stable = self._settings.stable
         if stable == "off":
             return True
-        if stable == "times" and not _is_same(before, after):
+        if stable == "times" and not is_same_state(before, after):
             return False
         return before.st_size == after.st_size == length
 
@@ -233,6 +237,8 @@ class Mover:
         remote = self._remote(self._target)
         key = remote.key(operation.name)
         put: Any = remote.session.put_object
+        if self._settings.resume and isinstance(body, OpenFile) and operation.size >= RESUMED_BYTES:
+            put = partial(_resumed, remote.session)
         self._keep(operation)
         conditions = self._conditions(operation, remote)
         try:
@@ -481,46 +487,8 @@ class Mover:
         return endpoint
 
 
-class _OpenFile:
-    """An open file as the path that the verbs of a session open once more: no link can come in between."""
-
-    def __init__(self, descriptor: int, path: str) -> None:
-        """path: for systems whose descriptors have no path of their own."""
-        own = f"/proc/self/fd/{descriptor}"
-        self._path = own if os.path.exists(own) else path
-
-    def __fspath__(self) -> str:
-        return self._path
-
-
-class _Unwatched(io.FileIO):
-    """An open file whose times are not to be believed: read from its beginning to its end, as it comes."""
-
-
-def _read(descriptor: int, size: int) -> bytes:
-    """The file from its beginning, and one byte more if it has grown."""
-    content = os.pread(descriptor, size + 1, 0) if hasattr(os, "pread") else _read_from_start(descriptor, size + 1)
-    if len(content) >= size or not content:
-        return content
-    while more := os.pread(descriptor, size + 1 - len(content), len(content)):
-        content += more
-    return content
-
-
-def _read_from_start(descriptor: int, size: int) -> bytes:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    content = b""
-    while more := os.read(descriptor, size - len(content)):
-        content += more
-    return content
-
-
-def _is_same(before: os.stat_result, after: os.stat_result) -> bool:
-    return (before.st_size, before.st_mtime_ns, before.st_ctime_ns) == (
-        after.st_size,
-        after.st_mtime_ns,
-        after.st_ctime_ns,
-    )
+def _resumed(session: Session, key: str, path: OpenFile, **options: Any) -> ObjectResult:
+    return session.upload_file(path, key, resume=True, **options)
 
 
 def _still(now: Side, expected: Side) -> bool:
@@ -531,10 +499,6 @@ def _still(now: Side, expected: Side) -> bool:
     ) and stat.S_ISREG(now.mode or stat.S_IFREG)
 
 
-def _side(found: os.stat_result) -> Side:
-    return Side(found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev, found.st_mode)
-
-
 def _is_there(tree: LocalTree, path: str, content: bytes) -> Side | None:
     """The file that has this content already: a run has written it that was killed behind it."""
     try:
@@ -543,8 +507,8 @@ def _is_there(tree: LocalTree, path: str, content: bytes) -> Side | None:
         return None
     try:
         found = os.fstat(descriptor)
-        is_same = found.st_size == len(content) and _read(descriptor, found.st_size) == content
-        return _side(found) if is_same else None
+        is_same = found.st_size == len(content) and read_whole(descriptor, found.st_size) == content
+        return side_of_status(found) if is_same else None
     finally:
         os.close(descriptor)
 

@@ -545,6 +545,27 @@ def test_journal(server: Server, tmp_path: Path) -> None:
         apply(plan, journal=journal)
 
 
+def test_large_upload_goes_on(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T40: with a journal, a large upload that was interrupted goes on with the parts that the store has."""
+    from s3func.sync import transfers
+
+    monkeypatch.setattr(transfers, "RESUMED_BYTES", 5 * MIB)
+    session = server.session("bucket", retries=1)
+    tree, remote = LocalTree(tmp_path / "tree"), RemotePrefix(session)
+    (tmp_path / "tree").mkdir()
+    content = b"".join(bytes([number]) * MIB for number in range(31))
+    (tmp_path / "tree/large").write_bytes(content)
+    plan = HandMade(tree, remote, [upload(tree, "large")])
+    server.faults.add("UploadPart", after=4, status=500)
+    assert apply(plan, journal=tmp_path / "journal", transfer=PARTS).failed == 1
+    server.faults.clear()
+    server.journal.clear()
+    assert apply(plan, journal=tmp_path / "journal", transfer=PARTS).ok
+    assert session.get_object("large").data == content
+    assert server.journal.operations().count("UploadPart") <= 4
+    assert [] == list(session.list_multipart_uploads())
+
+
 def sync_plan(tree: LocalTree, remote: RemotePrefix) -> Plan:
     from s3func.sync.plans import plan
 
