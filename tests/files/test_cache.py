@@ -84,7 +84,7 @@ assert content == bytes(range(256)) * (len(content) // 256) and len(content) == 
 def test_many_processes_share_a_cache(
     is_locked: str, s3_server: Server, s3_session: S3Session, s3_bucket: str, tmp_path: Path
 ) -> None:
-    """Each of several processes that read one uncached object reads exactly it, also where locks do nothing."""
+    """T32, T33: each of several processes that read one uncached object reads exactly it, also where locks do nothing."""
     s3_session.put_object("big", bytes(range(256)) * (48 * 1024))
     s3_server.journal.clear()
     arguments = [s3_server.endpoint_url, s3_bucket, str(tmp_path / "shared"), is_locked]
@@ -99,7 +99,7 @@ def test_many_processes_share_a_cache(
 
 
 def test_a_lock_is_not_waited_for_for_ever(tmp_path: Path) -> None:
-    """After its time somebody goes on without the lock; where there can be none, at once."""
+    """T67: after its time somebody goes on without the lock; where there can be none, at once."""
     place = str(tmp_path / "folder" / "x.lock")
     with locked(place) as first, locked(place, 0.05) as second:
         assert first
@@ -135,7 +135,7 @@ def test_shrinking_takes_the_oldest_clean_files(made: Made, cache: Cache, s3_ses
 def test_shrinking_never_takes_the_only_copy(
     made: Made, cache: Cache, s3_session: S3Session, s3_server: Server
 ) -> None:
-    """What was edited, was not uploaded, is gone from the store or replaced there, or is of another store, stays."""
+    """T18: what was edited, was not uploaded, is gone from the store or replaced there, or is of another store, stays."""
     for key in ("edited", "deleted", "replaced", "pending", "linked"):
         s3_session.put_object(key, b"x")
         made(key).download()
@@ -184,7 +184,7 @@ def test_a_bad_size_is_refused(wrong: int, error: type[Exception], cache: Cache,
 
 
 def test_without_locks_nothing_is_wrong(made: Made, s3_session: S3Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With locks that do nothing, whoever publishes last has published something whole."""
+    """T33: with locks that do nothing, whoever publishes last has published something whole."""
 
     @contextlib.contextmanager
     def nothing(*_: object) -> Iterator[bool]:

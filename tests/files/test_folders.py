@@ -90,7 +90,7 @@ def test_mirror_deletes_what_the_other_side_does_not_have(made: Made, s3_session
 
 @pytest.mark.parametrize("mirror", [True, False])
 def test_excludes_protect_both_sides(mirror: bool, made: Made, s3_session: S3Session) -> None:
-    """What is excluded is neither transferred nor deleted, here or in the store."""
+    """T12: what is excluded is neither transferred nor deleted, here or in the store."""
     obj = made("d", excludes=[r"\.log$"])
     fill(obj.local_path, "a", "own.log", ".git/x")
     for key in ("d/a", "d/b", "d/their.log", "d/.git/y"):
@@ -103,7 +103,7 @@ def test_excludes_protect_both_sides(mirror: bool, made: Made, s3_session: S3Ses
 
 
 def test_a_mistyped_key_deletes_nothing(made: Made, s3_session: S3Session) -> None:
-    """download(mirror=True) of a prefix with nothing below it is an error, and the folder stays."""
+    """T07: download(mirror=True) of a prefix with nothing below it is an error, and the folder stays."""
     s3_session.put_object("right/a", b"x")
     obj = made("wrong")
     fill(obj.local_path, "a", "b")
@@ -113,7 +113,7 @@ def test_a_mistyped_key_deletes_nothing(made: Made, s3_session: S3Session) -> No
 
 
 def test_an_empty_folder_deletes_nothing(made: Made, s3_session: S3Session) -> None:
-    """upload(mirror=True) of an empty folder is a SafetyStop unless it is meant."""
+    """T07: upload(mirror=True) of an empty folder is a SafetyStop unless it is meant."""
     for key in ("d/a", "d/b"):
         s3_session.put_object(key, b"x")
     obj = made("d")
@@ -143,7 +143,7 @@ def test_too_many_deletes_are_stopped(made: Made, s3_session: S3Session) -> None
 
 
 def test_no_key_leads_out_of_the_folder(made: Made, s3_session: S3Session, tmp_path: Path) -> None:
-    """A key with ".." is reported and written nowhere; the others arrive."""
+    """T46: a key with ".." is reported and written nowhere; the others arrive."""
     for key in ("d/good", "d/../../evil.txt", "d//abs"):
         s3_session.put_object(key, b"x")
     obj = made("d", local_path=tmp_path / "in" / "here")
@@ -225,7 +225,7 @@ def test_links_are_left_alone(made: Made, s3_session: S3Session, tmp_path: Path)
 
 
 def test_a_listing_that_fails_deletes_nothing(made: Made, s3_session: S3Session, s3_server: Server) -> None:
-    """A proxy's page in place of a listing, or a refusal, raises, and the folder and the store stay as they are."""
+    """T01, T03: a proxy's page in place of a listing, or a refusal, raises, and the folder and the store stay as they are."""
     obj = made("d", session=s3_server.session(s3_session.bucket, create=False, retries=1))
     fill(obj.local_path, "a", "b")
     obj.upload()

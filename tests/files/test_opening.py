@@ -57,7 +57,7 @@ def test_reading_is_of_the_newest(made: Made, s3_session: S3Session) -> None:
 def test_an_exception_publishes_nothing(
     mode: str, error: type[BaseException], made: Made, s3_session: S3Session
 ) -> None:
-    """Whatever leaves the block, the store and the local file are what they were."""
+    """T37: whatever leaves the block, the store and the local file are what they were."""
     content: Any = b"half" if "b" in mode else "half"
     if mode != "x":
         s3_session.put_object("k", b"whole")
@@ -76,7 +76,7 @@ def test_an_exception_publishes_nothing(
 
 
 def test_wrappers_publish_nothing_either(made: Made, s3_session: S3Session) -> None:
-    """gzip, csv and text wrappers that close the file on their way out do not publish it."""
+    """T37: gzip, csv and text wrappers that close the file on their way out do not publish it."""
     obj = made("k")
     with pytest.raises(ZeroDivisionError), obj.open("wb") as raw, gzip.open(raw, "wt") as text:
         csv.writer(text).writerow(["a"])

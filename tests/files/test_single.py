@@ -96,7 +96,7 @@ def test_what_is_the_same_is_not_transferred(made: Made, asked: Asked, s3_sessio
 
 
 def test_a_parts_etag_is_no_reason_to_believe(made: Made, s3_session: S3Session) -> None:
-    """A large object (its ETag is no MD5) and a file of another content are not taken for the same, either way."""
+    """T28: a large object (its ETag is no MD5) and a file of another content are not taken for the same, either way."""
     transfer = TransferConfig(multipart_threshold=1, part_size=5 * 1024 * 1024)
     large = bytes(range(256)) * (36 * 1024)
     s3_session.put_object("k", large, transfer=transfer)
@@ -206,7 +206,7 @@ def test_a_store_that_fails_is_not_a_missing_object(made: Made, s3_server: Serve
 
 
 def test_a_damaged_download_leaves_the_file_alone(made: Made, s3_server: Server, s3_session: S3Session) -> None:
-    """Bytes that are not those of the checksum raise HashMismatchError, as itself, and the file stays what it was."""
+    """T39: bytes that are not those of the checksum raise HashMismatchError, as itself, and the file stays what it was."""
 
     class Damaging:
         def __call__(self, request: Request) -> Response:
@@ -233,7 +233,7 @@ def test_a_damaged_download_leaves_the_file_alone(made: Made, s3_server: Server,
 
 
 def test_times_and_permissions_are_kept(made: Made, s3_session: S3Session, tmp_path: Path) -> None:
-    """The time of a file goes with it, to the nanosecond; a new copy has the umask's permissions, an old one its own."""
+    """T44: the time of a file goes with it, to the nanosecond; a new copy has the umask's permissions, an old one its own."""
     obj = made("k")
     write(obj, "x")
     os.utime(obj.local_path, ns=(1, 1_700_000_000_123_456_789))
@@ -312,7 +312,7 @@ def test_is_changed(made: Made, s3_session: S3Session) -> None:
 
 
 def test_verify_reads_the_file(made: Made, s3_session: S3Session, s3_server: Server) -> None:
-    """verify() finds a file that was damaged without a trace in its times, of small and of large objects."""
+    """T45: verify() finds a file that was damaged without a trace in its times, of small and of large objects."""
     for transfer in (None, TransferConfig(multipart_threshold=1, part_size=7 * 1024 * 1024 + 4096)):
         content = bytes(8 * 1024 * 1024)
         s3_session.put_object("k", content, transfer=transfer)
@@ -427,3 +427,19 @@ def test_x_mode_needs_no_object(made: Made, s3_session: S3Session) -> None:
         file.write("ours")
         s3_session.put_object("late", b"theirs")
     assert "theirs" == stored(s3_session, "late")
+
+
+def test_nothing_is_remembered_of_a_listing(made: Made, s3_session: S3Session) -> None:
+    """T58: what somebody else stores or deletes is seen at once; no listing and no absence is kept."""
+    folder, obj = made("d"), made("d/k")
+    for _ in range(2):
+        assert not folder.exists()
+        assert not obj.exists()
+        s3_session.put_object("d/k", b"x")
+        assert folder.exists()
+        assert obj.exists()
+        folder.download()
+        s3_session.put_object("d/late", b"x")
+        folder.download()
+        assert ["k", "late"] == sorted(os.listdir(folder.local_path))
+        s3_session.delete_objects(["d/k", "d/late"])
