@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import pickle
@@ -10,6 +11,7 @@ import socket
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -164,15 +166,37 @@ def test_t09_a_listing_that_breaks_off_is_unknown(tmp_path: Path, monkeypatch: p
     assert [("d", "unreadable", True, False)] == problems_of(tree)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the superuser may read everything")
-def test_t09_permissions_of_the_real_disk(tmp_path: Path) -> None:
-    """T09: a folder of mode 000 is unknown."""
-    make(tmp_path, "a", "d/x")
-    (tmp_path / "d").chmod(0)
+@contextlib.contextmanager
+def nobody() -> Iterator[None]:
+    """The superuser may read everything, and is somebody else for a moment."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
     try:
-        assert [("d", "unreadable", True, False)] == problems_of(LocalTree(tmp_path))
+        yield
     finally:
-        (tmp_path / "d").chmod(0o700)
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="the system has no permissions of this kind")
+def test_t09_permissions_of_the_real_disk() -> None:
+    """T09: a folder of mode 000 is unknown; a file of mode 000 is an entry, which only reading will show to be locked."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        make(root, "a", "d/x", "locked")
+        (root / "locked").chmod(0)
+        (root / "d").chmod(0)
+        tree = LocalTree(root)
+        try:
+            with nobody():
+                assert ["a", "locked"] == names_of(tree)
+                assert [("d", "unreadable", True, False)] == problems_of(tree)
+                with pytest.raises(PermissionError):
+                    tree.open_source("locked")
+        finally:
+            (root / "d").chmod(0o700)
 
 
 def test_t08_a_root_that_cannot_be_read_or_is_taken_away_ends_the_scan(
