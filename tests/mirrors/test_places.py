@@ -121,3 +121,34 @@ def test_an_unknown_profile_is_a_value_error(tmp_path: Path, server: testing.Ser
         for call in calls:
             with pytest.raises(ValueError, match=r"profile|url"):
                 call()
+
+
+def test_a_file_that_became_a_folder(session: S3Session, make: Make, tmp_path: Path) -> None:
+    """T19, pos3's ninth: where an object gave way to a folder of its name, and back, the path follows."""
+    put(session, {"in/a": b"a", "in/x": b"file"})
+    with make() as m:
+        m.download(f"{URL}/in", tmp_path / "in")
+    session.delete_object("in/x")
+    put(session, {"in/x/below": b"folder"})
+    with make() as m:
+        m.download(f"{URL}/in", tmp_path / "in")
+    assert {"a": b"a", "x/below": b"folder"} == read(tmp_path / "in")
+    session.delete_object("in/x/below")
+    put(session, {"in/x": b"file again"})
+    with make() as m:
+        m.download(f"{URL}/in", tmp_path / "in")
+    assert {"a": b"a", "x": b"file again"} == read(tmp_path / "in")
+
+
+@pytest.mark.parametrize("delete", ["tracked", "all"])
+def test_a_link_does_not_delete_its_object(delete: Any, session: S3Session, make: Make, tmp_path: Path) -> None:
+    """pos3's tenth: a file that is a symbolic link by now is not uploaded, and its object is not taken for deleted."""
+    with make() as m:
+        path = m.upload(f"{URL}/out", tmp_path / "out", interval=None)
+        write(path, {"a": b"a", "b": b"b", "c": b"c"})
+    (path / "a").unlink()
+    (path / "a").symlink_to(tmp_path / "elsewhere")
+    (path / "b").unlink()
+    with make() as m:
+        m.upload(f"{URL}/out", path, interval=None, delete=delete)
+    assert ["out/a", "out/c"] == [entry.key for entry in session.list_objects()]
