@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from s3func.s3.request_options import Encryption as Encryption
     from s3func.s3.session import S3Session as S3Session
     from s3func.session import Session as Session
+    from s3func.transport.observation import Attempt as Attempt
     from s3func.transport.retry import RetryPolicy as RetryPolicy
     from s3func.transport.timeouts import Timeouts as Timeouts
     from s3func.transport.transfer import BandwidthLimit as BandwidthLimit
     from s3func.transport.transfer import TransferConfig as TransferConfig
 
 _HOMES = {
+    "Attempt": "s3func.transport.observation",
     "B2Session": "s3func.b2.session",
     "BandwidthLimit": "s3func.transport.transfer",
     "Capabilities": "s3func.models",
@@ -52,6 +54,7 @@ _HOMES = {
     "with_mirror": "s3func.mirrors",
 }
 __all__ = [
+    "Attempt",
     "B2Session",
     "BandwidthLimit",
     "Capabilities",

@@ -39,7 +39,7 @@ FLOORS = {
     **dict.fromkeys(("s3", "b2"), 4),
     **dict.fromkeys(("connect", "files", "sync", "server", "filesystem"), 5),
     **dict.fromkeys(("profiles", "mirrors", "checkpoints", "compat"), 5),
-    **dict.fromkeys(("cli", "testing", "progress", "pytest_plugin", "__main__", "__init__"), 6),
+    **dict.fromkeys(("cli", "telemetry", "testing", "progress", "pytest_plugin", "__main__", "__init__"), 6),
 }
 # Neighbours on one floor that may know each other; on floors 0, 1, 2 and 6 everybody may.
 NEIGHBOURS = {
@@ -96,6 +96,7 @@ DOORS = {
     "tqdm": ("cli/", "progress.py"),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem/",),
+    "opentelemetry": ("telemetry.py",),
     "awscrt": ("wire/checksum.py",),
     "isal": ("wire/checksum.py",),
     "crc32c": ("wire/checksum.py",),

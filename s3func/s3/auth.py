@@ -247,6 +247,13 @@ class SigV4Authorizer:
         except ValueError:
             return self.bucket, None
 
+    def operation(self, request: Request) -> str:
+        """What AWS calls it, for whoever counts."""
+        from s3func.s3.operation_names import operation_of
+
+        bucket, key = self.about(request)
+        return operation_of(request, bucket, key)
+
     def renew(self, request: Request, error: S3FuncError) -> bool:
         """Mend the clock, the region or the credentials, or leave the checksum out, if that is what the error is about."""
         if not isinstance(error, ServiceError):

@@ -16,7 +16,7 @@ from s3func.s3.endpoints import SIGV4, SIGV4A, check_bucket
 from s3func.s3.options import IN_PROCESS_URL, Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
-from s3func.transport.client import Client
+from s3func.transport.client import Client, wants_lines
 from s3func.transport.settings import checked_count, checked_policy, checked_timeouts
 from s3func.transport.transfer import DEFAULT_TRANSFER, TransferConfig, checked_transfer
 
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from s3func.s3.auth import CredentialsSource
     from s3func.s3.config import Settings
     from s3func.s3.credentials import Credentials
-    from s3func.s3.endpoint_keywords import EndpointKeywords
     from s3func.s3.endpoints import Endpoint, Place
     from s3func.s3.request_options import Encryption, RequestOptions
+    from s3func.s3.session_keywords import SessionKeywords
+    from s3func.transport.observation import OnAttempt
     from s3func.transport.retry import RetryPolicy
     from s3func.transport.timeouts import Timeouts
 
@@ -70,7 +71,7 @@ class S3Base(Session):
         connect_timeout: float | None = None,
         read_timeout: float | None = None,
         retry_mode: str | None = None,
-        **endpoint: Unpack[EndpointKeywords],
+        **more: Unpack[SessionKeywords],
     ) -> None:
         """Check and keep the settings; nothing is sent.
 
@@ -81,8 +82,8 @@ class S3Base(Session):
         that refuses it is asked without, ChecksumRefused warns once), "crc32", "crc32c", "crc64nvme", "sha1", "sha256" or
         "off". verify_downloads: compare whole objects with the checksum that the store keeps (None: unless environment
         or profile say when_required). transfer: see TransferConfig. transport: moves the requests in place of the
-        network. max_pool_connections … retry_mode: names of the seed's release; retry_mode has no effect. endpoint: see
-        EndpointKeywords (store, use_dualstack …).
+        network. max_pool_connections … retry_mode: names of the seed's release; retry_mode has no effect. more: see
+        SessionKeywords (store, use_dualstack, on_attempt …).
         """
         _check_choices(checksum, retry_mode)
         options = Options(
@@ -98,13 +99,13 @@ class S3Base(Session):
         )
         settings, self._clock = options.settings, clock or SYSTEM_CLOCK
         self._credentials, self._is_anonymous = options.credentials_source(self._clock), anonymous
-        self._endpoint = options.endpoint(addressing_style, endpoint)
+        self._endpoint = options.endpoint(addressing_style, more)
         self._skew, self._stream = Skew(), stream
         limits = checked_timeouts(timeouts, connect_timeout, read_timeout)
         self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
         self._direct_below = self._transfer.direct_below
         kept = _kept(max_connections, max_pool_connections, transfer)
-        moving = _checked_transport(transport, limits, kept, settings.ca_bundle)
+        moving = _observed(_checked_transport(transport, limits, kept, settings.ca_bundle), more.get("on_attempt"))
         policy = checked_policy(retries, _attempts(settings, retries, max_attempts, retry_mode))
         self._client = Client(moving, policy, total_seconds=limits.total, clock=self._clock)
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
@@ -255,6 +256,15 @@ def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int,
     if not callable(transport):
         raise TypeError(f"transport must be callable, not {type(transport).__name__}")
     return transport
+
+
+def _observed(transport: Transport, on_attempt: OnAttempt | None) -> Transport:
+    """The transport, with somebody who is told of every attempt if somebody wants to be."""
+    if on_attempt is None and not wants_lines():
+        return transport
+    from s3func.transport.observation import observed
+
+    return observed(transport, on_attempt)
 
 
 def _kept(max_connections: int, max_pool_connections: int | None, transfer: TransferConfig | None) -> int:

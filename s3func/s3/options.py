@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from s3func.s3.config import Settings
     from s3func.s3.credentials.chain import Surroundings
     from s3func.s3.credentials.files import Profile, ProfileFiles
-    from s3func.s3.endpoint_keywords import EndpointKeywords
+    from s3func.s3.session_keywords import SessionKeywords
 
 DEFAULT_REGION = "us-east-1"
 # In-process transports have no address; this one is path-style, and says that nothing leaves the machine.
@@ -113,7 +113,7 @@ class Options:
         explicit = self.profile_name is not None
         return Surroundings(self.environment, profile, files, explicit, self.settings, self._region, clock)
 
-    def endpoint(self, addressing_style: str, keywords: EndpointKeywords) -> Endpoint:
+    def endpoint(self, addressing_style: str, keywords: SessionKeywords) -> Endpoint:
         """The endpoint, with what environment and profile say about it, and what is known of the store."""
         if keywords:
             _check_keywords(keywords)
@@ -142,18 +142,18 @@ class Options:
         return Endpoint(url, otherwise if self._region is None else self._region, style, options, store)
 
 
-def _check_keywords(keywords: EndpointKeywords) -> None:
-    from s3func.s3.endpoint_keywords import EndpointKeywords
+def _check_keywords(keywords: SessionKeywords) -> None:
+    from s3func.s3.session_keywords import SessionKeywords
 
-    unknown = keywords.keys() - EndpointKeywords.__annotations__.keys()
+    unknown = keywords.keys() - SessionKeywords.__annotations__.keys()
     if unknown:
         raise TypeError(f"S3Session has no argument {min(unknown)!r}")
     for name, value in keywords.items():
-        if name != "store" and not (value is None or isinstance(value, bool)):
+        if name not in {"store", "on_attempt"} and not (value is None or isinstance(value, bool)):
             raise TypeError(f"{name} must be a bool, not {type(value).__name__}")
 
 
-def _endpoint_options(settings: Settings, keywords: EndpointKeywords, endpoint_url: str | None) -> EndpointOptions:
+def _endpoint_options(settings: Settings, keywords: SessionKeywords, endpoint_url: str | None) -> EndpointOptions:
     """Which of AWS's endpoints are asked for. What environment and profile want of AWS's means no other endpoint."""
     is_aws = endpoint_url is None
     wanted = {

@@ -142,6 +142,7 @@ class Completing:
         self.authorize = inner.authorize
         self.about = inner.about
         self.renew = inner.renew
+        self.operation = inner.operation
 
     def refusal(self, request: Request, response: Response) -> S3FuncError:
         """PartsNeededAgain for a conflict with another write."""
@@ -159,6 +160,7 @@ class _Beginning:
         self._inner = inner
         self.about = inner.about
         self.renew = inner.renew
+        self.operation = inner.operation
         self.unanswered = 0
 
     def authorize(self, request: Request) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from s3func.message import Request, Response, Transport
+    from s3func.transport.observation import OnAttempt
 
 Result = TypeVar("Result")
 # What a retry costs of the quota, and what a first-try success pays back.
@@ -45,7 +46,7 @@ class Authorizer(Protocol):
 class Client:
     """Sends requests through one transport under one retry policy; shared by all threads of a session."""
 
-    __slots__ = ("_clock", "_spent", "retries", "total_seconds", "transport")
+    __slots__ = ("_clock", "_on_attempt", "_spent", "retries", "total_seconds", "transport")
 
     def __init__(
         self,
@@ -57,6 +58,8 @@ class Client:
     ) -> None:
         """total_seconds: the limit of each call, its attempts and waits included."""
         self.transport = transport
+        # Whoever wants to know of every attempt comes with the transport, so that all clients of a session have him.
+        self._on_attempt: OnAttempt | None = getattr(transport, "on_attempt", None)
         self.retries = retries
         self.total_seconds = total_seconds
         self._clock = clock
@@ -81,14 +84,20 @@ class Client:
             request.deadline = self._clock.monotonic() + self.total_seconds
         renewals = stale = 0
         maybe_applied = False
+        observer = self._on_attempt
         while True:
+            response = None
             try:
                 authorizer.authorize(request)
+                if observer is not None:
+                    began = self._clock.monotonic()
                 response = self.transport(request)
                 if response.status < 300:
                     result = parse(request, response)
                     if self._spent:
                         self._refund(1 if attempt == 1 else _RETRY_COST)
+                    if observer is not None:
+                        self._tell(observer, request, authorizer, response, None, attempt, began)
                     return result
                 error = authorizer.refusal(request, response)
             except S3FuncError as caught:
@@ -98,6 +107,8 @@ class Client:
             error.maybe_applied = maybe_applied
             if error.bucket is None:
                 error.bucket, error.key = authorizer.about(request)
+            if observer is not None:
+                self._tell(observer, request, authorizer, response, error, attempt, began)
             is_stale = getattr(error, "stale_connection", False) and not (maybe_applied and _is_once(authorizer))
             if stale < _STALE_MAX and is_stale and _is_replayable(request):
                 # The pool has dropped its idle connections, so the next one is most likely fresh: no charge, no wait.
@@ -138,6 +149,20 @@ class Client:
         if broken.bucket is None:
             broken.bucket, broken.key = about
         self.wait(request, broken, failures)
+
+    def _tell(
+        self,
+        observer: OnAttempt,
+        request: Request,
+        authorizer: Authorizer,
+        response: Response | None,
+        error: S3FuncError | None,
+        attempt: int,
+        began: float,
+    ) -> None:
+        from s3func.transport.observation import tell
+
+        tell(observer, request, authorizer, response, error, attempt, self._clock.monotonic() - began)
 
     def _charge(self) -> bool:
         self._spent.extend((None,) * _RETRY_COST)
@@ -180,18 +205,23 @@ def _is_replayable(request: Request) -> bool:
 
 def log_attempt(request: Request, error: S3FuncError, seconds: float | None) -> None:
     """One debug line per attempt that failed: method, path without query, what happened, the wait; never a secret."""
-    # Importing logging takes 7 ms; while nobody has imported it, nobody can have asked for this line either.
-    logging = sys.modules.get("logging")
-    if logging is None:
+    if not wants_lines():
         return
-    logger = logging.getLogger("s3func")
-    if logger.isEnabledFor(logging.DEBUG):
-        what = str(error)
-        if not what.isprintable():
-            # A store's own words must not begin a line of their own.
-            what = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in what)
-        then = "final" if seconds is None else f"again in {seconds:.3f} s"
-        line = "%s %s%s: attempt %d: %s: %s; %s"
-        logger.debug(
-            line, request.method, request.origin, request.path, error.attempts, type(error).__name__, what, then
-        )
+    import logging
+
+    what = str(error)
+    if not what.isprintable():
+        # A store's own words must not begin a line of their own.
+        what = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in what)
+    then = "final" if seconds is None else f"again in {seconds:.3f} s"
+    line = "%s %s%s: attempt %d: %s: %s; %s"
+    logging.getLogger("s3func").debug(
+        line, request.method, request.origin, request.path, error.attempts, type(error).__name__, what, then
+    )
+
+
+def wants_lines() -> bool:
+    """Whether somebody has set the logger "s3func" to DEBUG."""
+    # Importing logging takes 7 ms; while nobody has imported it, nobody can have asked for lines either.
+    logging = sys.modules.get("logging")
+    return logging is not None and bool(logging.getLogger("s3func").isEnabledFor(logging.DEBUG))

@@ -300,6 +300,11 @@ class PacedAuthorizer:
             self._crew.limit.slow_down(self._ticket)
         return error
 
+    def operation(self, request: Request) -> str:
+        """As the inner one says, if it has names."""
+        named = getattr(self._inner, "operation", None)
+        return request.method if named is None else str(named(request))
+
     def renew(self, request: Request, error: S3FuncError) -> bool:
         """As the inner one does."""
         return self._inner.renew(request, error)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import RetryPolicy, S3Session, Timeouts
-from s3func.s3.endpoint_keywords import EndpointKeywords
+from s3func.s3.session_keywords import SessionKeywords
 from s3func.transport.transfer import TransferConfig
 from s3func.wire.s3xml_multipart import CompletedPart
 from s3func.wire.sigv4 import EXPIRES_MAX_SECONDS
@@ -518,6 +518,7 @@ NEW_SESSION = Verb(
         "credentials": [5, "AKID", (ACCESS_KEY_ID, SECRET), {"access_key_id": "a"}],
         "addressing_style": [None, "", "Path", "dns", 5, []],
         "store": [5, b"r2", "", "R2", "nowhere", ["r2"]],
+        "on_attempt": [5, "print", []],
         "use_dualstack": [5, "", "yes"],
         "use_fips": [5, "", "yes"],
         "use_accelerate": [5, "", "yes"],
@@ -573,7 +574,7 @@ def arguments(function: object) -> set[str]:
     """The names of a method's arguments."""
     assert callable(function)
     names = set(inspect.signature(function).parameters) - {"self"}
-    return names - {"endpoint"} | EndpointKeywords.__annotations__.keys() if "endpoint" in names else names
+    return names - {"more"} | SessionKeywords.__annotations__.keys() if "more" in names else names
 
 
 def test_no_argument_is_forgotten() -> None:

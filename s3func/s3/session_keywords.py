@@ -1,8 +1,11 @@
-"""The keywords of S3Session about its endpoint, as a type: imported by type checkers, and when one of them is given."""
+"""The further keywords of S3Session, as types: imported by type checkers, and when one of them is given."""
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from s3func.transport.observation import OnAttempt
 
 
 class EndpointKeywords(TypedDict, total=False):
@@ -21,3 +24,12 @@ class EndpointKeywords(TypedDict, total=False):
     use_accelerate: bool | None
     use_arn_region: bool | None
     disable_s3_express_session_auth: bool | None
+
+
+class SessionKeywords(EndpointKeywords, total=False):
+    """The same, and on_attempt: called after each attempt of each request with what became of it, see Attempt.
+
+    It is called by the thread that made the attempt, and should be quick; what it raises is logged and forgotten.
+    """
+
+    on_attempt: OnAttempt | None

@@ -1,0 +1,208 @@
+"""Attempts as they are told: to a function, to the log, to a tracer; and that nobody pays for it who does not ask."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from s3func import S3Session, TransferConfig
+from s3func.errors import AccessDenied, ConnectionLost, NoSuchKey, NotFound
+from s3func.message import Request, Response
+from s3func.server import MemoryBackend, S3App
+from s3func.server.journal import Journal
+from s3func.telemetry import spans
+from s3func.transport.observation import Attempt
+from s3func.transport.transfer import MIB
+from tests.s3.rigs import ACCESS_KEY_ID, SECRET, TOKEN, FrozenClock, Recorder, recorded, success
+
+
+class Rig:
+    """A session on a new in-process server, the attempts that it tells of, and the server's own journal."""
+
+    def __init__(self, **options: Any) -> None:
+        self.attempts: list[Attempt] = []
+        self.journal = Journal()
+        self.app = S3App(MemoryBackend(), access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET, journal=self.journal)
+        settings: dict[str, Any] = {"bucket": "bucket", "transport": self.app, "on_attempt": self.attempts.append}
+        self.session = S3Session(ACCESS_KEY_ID, SECRET, **(settings | options))
+        self.session.create_bucket()
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    one = Rig()
+    yield one
+    one.session.close()
+
+
+def test_every_attempt_is_told_with_the_name_of_its_operation(rig: Rig) -> None:
+    """Operation, method, bucket, key and status of each attempt are those that the server's journal has."""
+    session = rig.session
+    session.put_object("a//b", b"body", metadata={"a": "b"})
+    session.get_object("a//b", stream=False)
+    session.head_object("a//b")
+    session.copy_object("a//b", "copy")
+    list(session.list_objects())
+    list(session.list_object_versions())
+    session.list_buckets()
+    session.head_bucket()
+    session.put_object("large", bytes(12 * MIB), transfer=TransferConfig(multipart_threshold=1, part_size=6 * MIB))
+    list(session.list_multipart_uploads())
+    for setting in ("tagging", "cors", "lifecycle", "versioning", "acl", "policy", "location", "object-lock"):
+        # A setting that is not set is an answer, too.
+        with suppress(NotFound):
+            session.request("GET", query={setting: None})
+    for setting in ("tagging", "acl"):
+        session.request("GET", "a//b", query={setting: None})
+    session.delete_objects(["a//b"])
+    session.delete_object("copy")
+    told = sorted((one.operation, one.method, one.bucket or "", one.key or "", one.status) for one in rig.attempts)
+    journal = sorted((row.operation, row.method, row.bucket, row.key, row.status) for row in rig.journal)
+    assert journal == told
+    assert {"PutObject", "UploadPart", "CompleteMultipartUpload", "ListBuckets", "DeleteObjects", "GetBucketCors"} <= {
+        one.operation for one in rig.attempts
+    }
+
+
+def test_what_an_attempt_says() -> None:
+    """Attempt number, sizes, the error's class and code, and the store's request id; never a query or a header."""
+    answers = iter([Response(503, {"x-amz-request-id": "R0"}, b"<Error><Code>SlowDown</Code></Error>")])
+    told: list[Attempt] = []
+    recorder = Recorder(lambda request: next(answers, None) or success(request))
+    with recorded(recorder, on_attempt=told.append, session_token=TOKEN) as session:
+        session.put_object("a key", b"body")
+    first, second = told
+    assert ("PutObject", "PUT", "http://localhost/bucket/a%20key", "bucket", "a key") == first[:5]
+    assert (1, 503, 4, "Throttled", "SlowDown", "R0") == (
+        first.attempt,
+        first.status,
+        first.bytes_sent,
+        first.error,
+        first.code,
+        first.request_id,
+    )
+    assert (2, 200, "", "", "R1") == (second.attempt, second.status, second.error, second.code, second.request_id)
+    assert not any(secret in repr(told) for secret in (TOKEN, SECRET, "X-Amz", "Signature"))
+
+
+def test_an_attempt_without_an_answer() -> None:
+    """A connection that breaks is an attempt of status 0; the clock of the session measures how long it took."""
+    clock = FrozenClock()
+
+    def answer(_: Request) -> Response:
+        clock.time += 1.5
+        raise ConnectionLost("it broke")
+
+    told: list[Attempt] = []
+    session = recorded(Recorder(answer), on_attempt=told.append, clock=clock, retries=2)
+    with session, pytest.raises(ConnectionLost):
+        session.get_object("key")
+    assert [(1, 0, "ConnectionLost", 1.5), (2, 0, "ConnectionLost", 1.5)] == [
+        (one.attempt, one.status, one.error, one.seconds) for one in told
+    ]
+
+
+def test_what_the_observer_raises_stays_with_him(caplog: pytest.LogCaptureFixture) -> None:
+    """A put that worked has worked, whatever becomes of its being counted; the log has a word about it."""
+
+    def broken(_: Attempt) -> None:
+        raise ZeroDivisionError
+
+    with recorded(Recorder(), on_attempt=broken) as session:
+        assert 200 == session.put_object("key", b"body").status
+    assert ["on_attempt raised ZeroDivisionError()"] == [record.getMessage() for record in caplog.records]
+
+
+def test_a_line_for_every_attempt(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    """With the logger s3func at DEBUG a session logs one line per attempt, without query, header or secret."""
+    caplog.set_level(logging.DEBUG, "s3func")
+    told: list[Attempt] = []
+    session = S3Session(ACCESS_KEY_ID, SECRET, "bucket", transport=rig.app, on_attempt=told.append)
+    session.put_object("key", b"body")
+    with pytest.raises(NoSuchKey):
+        session.get_object("missing", version_id=None, headers={"x-amz-meta-x": "header-secret"})
+    session.presigned_url("GET", "key")
+    lines = [record.getMessage() for record in caplog.records if record.name == "s3func"]
+    assert 2 == len(lines) == len(told)
+    assert lines[0].startswith("PUT http://localhost/bucket/key: attempt 1: 200 in ")
+    assert "GET http://localhost/bucket/missing: attempt 1: NoSuchKey: 404 NoSuchKey" in lines[1]
+    assert not any(word in "".join(lines) for word in (SECRET, "Signature", "header-secret", "?"))
+
+
+def test_nobody_is_told_of_anything_that_he_did_not_ask_for(caplog: pytest.LogCaptureFixture) -> None:
+    """Without an observer and without DEBUG the transport is the caller's own and nothing is imported or logged."""
+    recorder = Recorder()
+    with recorded(recorder) as session:
+        assert recorder is session._client.transport
+        session.put_object("key", b"")
+    assert not caplog.records
+
+
+class Tracer:
+    """An OpenTelemetry tracer, as far as one is needed."""
+
+    def __init__(self) -> None:
+        self.spans: list[SimpleNamespace] = []
+
+    def start_span(self, name: str, *, kind: object, attributes: dict[str, Any], start_time: int) -> SimpleNamespace:
+        span = SimpleNamespace(name=name, kind=kind, attributes=attributes, start=start_time, status=None, ended=0)
+        span.set_status = lambda status: setattr(span, "status", status)
+        span.end = lambda end: setattr(span, "ended", end)
+        self.spans.append(span)
+        return span
+
+
+@pytest.fixture
+def opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The words of opentelemetry.trace that are used, whether it is installed or not."""
+    trace: Any = ModuleType("opentelemetry.trace")
+    trace.SpanKind = SimpleNamespace(CLIENT="client")
+    trace.StatusCode = SimpleNamespace(ERROR="error")
+    trace.Status = lambda code, description: (code, description)
+    trace.get_tracer = lambda *_: None
+    monkeypatch.setitem(sys.modules, "opentelemetry", ModuleType("opentelemetry"))
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", trace)
+
+
+@pytest.mark.usefixtures("opentelemetry")
+def test_spans() -> None:
+    """Each attempt is one finished client span that says what it was, how long it took and how it ended."""
+    tracer = Tracer()
+    refusal = Response(403, {"x-amz-request-id": "R9"}, b"<Error><Code>AccessDenied</Code></Error>")
+    recorder = Recorder(lambda request: refusal if request.method == "GET" else success(request))
+    with recorded(recorder, on_attempt=spans(tracer)) as session:
+        session.put_object("key", b"body")
+        with pytest.raises(AccessDenied):
+            session.get_object("key")
+    put, get = tracer.spans
+    assert ("PutObject", "client", None) == (put.name, put.kind, put.status)
+    assert {
+        "rpc.system": "aws-api",
+        "rpc.service": "S3",
+        "rpc.method": "PutObject",
+        "http.request.method": "PUT",
+        "http.response.status_code": 200,
+        "http.request.body.size": 4,
+        "http.response.body.size": 0,
+        "server.address": "localhost",
+        "aws.s3.bucket": "bucket",
+        "aws.s3.key": "key",
+        "aws.request_id": "R1",
+    } == put.attributes
+    assert ("GetObject", ("error", "AccessDenied")) == (get.name, get.status)
+    assert ("AccessDenied", "R9") == (get.attributes["error.type"], get.attributes["aws.request_id"])
+    assert put.ended >= put.start > 0
+
+
+def test_spans_need_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without opentelemetry-api spans() says so at once, and not in the middle of a call."""
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
+    with pytest.raises(ImportError, match="opentelemetry"):
+        spans()
