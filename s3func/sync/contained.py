@@ -21,6 +21,8 @@ from s3func.sync.names import printable
 _HAS_DESCRIPTORS = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "O_DIRECTORY")
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+# On Windows a part with a colon may name a drive, and then what stands before it does not count.
+_FORBIDDEN = frozenset("\0:\\" if os.name == "nt" else "\0")
 # As many links on a way as Linux follows.
 _LINKS_MAX = 40
 
@@ -61,7 +63,7 @@ def split(path: str) -> tuple[list[str], str]:
     """The folders of a relative path and its last part; UnsafeKey for what is not below a folder."""
     parts = path.split("/")
     for part in parts:
-        if part in {"", ".", ".."} or "\0" in part or (os.sep != "/" and os.sep in part):
+        if part in {"", ".", ".."} or not _FORBIDDEN.isdisjoint(part):
             raise UnsafeKey(f"{printable(path)!r} is no path below a folder")
     return parts[:-1], parts[-1]
 

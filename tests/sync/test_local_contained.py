@@ -134,6 +134,18 @@ def test_t46_a_link_that_appears_behind_the_check_leads_nowhere(tmp_path: Path) 
     assert ["x"] == [path.name for path in (tmp_path / "out").iterdir()]
 
 
+@pytest.mark.parametrize("path", ["C:/x", "C:x", "a/C:", "a\\..\\..\\x", "\\\\host\\share"])
+def test_t46_drives_and_backslashes_are_no_parts_of_paths_on_windows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """T46: where they would lead out of the folder, a colon and a backslash are refused; elsewhere they are characters."""
+    tree = LocalTree(tmp_path)
+    assert tree.full_path(path).startswith(f"{tmp_path}/")
+    monkeypatch.setattr(contained, "_FORBIDDEN", frozenset("\0:\\"))
+    with pytest.raises(UnsafeKey):
+        tree.full_path(path)
+
+
 LINK_PARTS = st.sampled_from(["a", "b", "c"])
 WAYS = st.lists(LINK_PARTS, min_size=1, max_size=4)
 LEADS = st.one_of(
