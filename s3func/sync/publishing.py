@@ -59,7 +59,7 @@ class Publisher:
         """fsync: files and their names outlast a power failure."""
         self._tree = tree
         self._fsync = fsync
-        self._nameless = bool(_NAMELESS)
+        self._nameless = bool(_NAMELESS) and os.path.isdir("/proc/self/fd")
         self._local = threading.local()
         self._lock = threading.Lock()
         self._open: list[Reached] = []
@@ -114,18 +114,9 @@ class Publisher:
         if facts.link:
             return self._write_link(folder, name, path, content, expected)
         if expected is None and self._nameless:
-            descriptor = self._open_nameless(folder)
-            if descriptor is not None:
-                try:
-                    self._fill(descriptor, content, facts)
-                    _give_name(descriptor, folder, name)
-                    found = os.fstat(descriptor)
-                except FileExistsError as error:
-                    raise self._conflict(folder, name, path) from error
-                finally:
-                    os.close(descriptor)
-                self._settle(folder)
-                return side_of_status(found)
+            made = self._write_nameless(folder, name, path, content, facts)
+            if made is not None:
+                return made
         if expected is not None and facts.mode is None and expected.mode is not None:
             facts = facts._replace(mode=stat.S_IMODE(expected.mode) & 0o777)
         hidden = self._hidden(folder, path, name)
@@ -142,6 +133,29 @@ class Publisher:
             raise
         self._settle(folder)
         return side_of_status(os.stat(folder.at(name), dir_fd=folder.descriptor, follow_symlinks=False))
+
+    def _write_nameless(self, folder: Reached, name: str, path: str, content: bytes, facts: Facts) -> Side | None:
+        """Write a file that gets its name in the end, if it is free; None where there are no such files."""
+        descriptor = self._open_nameless(folder)
+        if descriptor is None:
+            return None
+        try:
+            self._fill(descriptor, content, facts)
+            try:
+                _give_name(descriptor, folder, name)
+            except FileExistsError as error:
+                raise self._conflict(folder, name, path) from error
+            except FileNotFoundError:
+                raise
+            except OSError:
+                # A policy against links, or a file system that has none.
+                self._nameless = False
+                return None
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        self._settle(folder)
+        return side_of_status(found)
 
     def _write_link(self, folder: Reached, name: str, path: str, content: bytes, expected: Side | None) -> Side:
         hidden = self._hidden(folder, path, name)

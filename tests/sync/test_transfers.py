@@ -406,6 +406,46 @@ def test_file_system_without_nameless_files(s3: Sides, monkeypatch: pytest.Monke
     assert ["f"] == os.listdir(s3.root / "d")
 
 
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="only Linux has files without names")
+def test_policy_against_links(s3: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a file without a name cannot be given one, it is written again with a hidden one."""
+
+    def link(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", link)
+    s3.put("f", b"new")
+    assert carry_out(s3.remote, s3.tree, download(s3.remote, "f")).state == "done"
+    assert (s3.root / "f").read_bytes() == b"new"
+    assert ["f"] == os.listdir(s3.root)
+
+
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="only Linux has files without names")
+def test_somebody_is_faster(s3: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that appears in the very moment in which ours gets its name stays."""
+    real = os.link
+
+    def link(*arguments: Any, **options: Any) -> None:
+        (s3.root / "f").write_bytes(b"of somebody else")
+        real(*arguments, **options)
+
+    monkeypatch.setattr(os, "link", link)
+    s3.put("f", b"new")
+    assert carry_out(s3.remote, s3.tree, download(s3.remote, "f")).state == "conflict"
+    assert (s3.root / "f").read_bytes() == b"of somebody else"
+
+
+def test_folder_that_goes_away(s3: Sides) -> None:
+    """A folder that is removed between two files of it is made again."""
+    mover = Mover(s3.remote, s3.tree, Settings())
+    for name in ("d/f", "d/g"):
+        s3.put(name, b"new")
+        assert mover.carry_out(download(s3.remote, name)).state == "done"
+        (s3.root / name).unlink()
+        (s3.root / "d").rmdir()
+    mover.close()
+
+
 def test_sweep(s3: Sides) -> None:
     """T42: what a dead process has left is removed where something is replaced; what lives, and is others', stays."""
     path = s3.write("d/f", b"old")
