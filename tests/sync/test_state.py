@@ -109,14 +109,16 @@ def test_two_stores_have_one_memory_too(tmp_path: Path, session: S3Session) -> N
 
 
 @pytest.mark.parametrize("value", [None, "", "relative"])
-def test_the_folder_of_all_memories_is_that_of_xdg(value: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_all_memories_is_that_of_xdg(
+    value: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """XDG_STATE_HOME if it is an absolute path, else ~/.local/state."""
-    monkeypatch.setenv("HOME", "/home/somebody")
+    monkeypatch.setenv("HOME", str(tmp_path))
     if value is None:
         monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     else:
         monkeypatch.setenv("XDG_STATE_HOME", value)
-    assert "/home/somebody/.local/state/s3func/sync" == state_folder()
+    assert str(tmp_path / ".local/state/s3func/sync") == state_folder()
     monkeypatch.setenv("XDG_STATE_HOME", "/var/state")
     assert "/var/state/s3func/sync" == state_folder()
 
