@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from s3func.sync.applying import apply as apply
+    from s3func.sync.both_ways import BothWaysReport as BothWaysReport
+    from s3func.sync.both_ways import bisync as bisync
     from s3func.sync.checking import CheckReport as CheckReport
     from s3func.sync.checking import check as check
     from s3func.sync.chunks import SessionSpec as SessionSpec
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 # Where each public name is at home; loaded when it is first used.
 _HOMES = {
+    "BothWaysReport": "s3func.sync.both_ways",
     "BytesMoved": "s3func.sync.events",
     "CheckReport": "s3func.sync.checking",
     "Deleted": "s3func.sync.events",
@@ -65,12 +68,14 @@ _HOMES = {
     "Summary": "s3func.sync.events",
     "apply": "s3func.sync.applying",
     "as_endpoint": "s3func.sync.endpoints",
+    "bisync": "s3func.sync.both_ways",
     "check": "s3func.sync.checking",
     "event_row": "s3func.sync.events",
     "plan": "s3func.sync.plans",
     "sync": "s3func.sync.syncing",
 }
 __all__ = [
+    "BothWaysReport",
     "BytesMoved",
     "CheckReport",
     "Deleted",
@@ -97,6 +102,7 @@ __all__ = [
     "Summary",
     "apply",
     "as_endpoint",
+    "bisync",
     "check",
     "event_row",
     "plan",

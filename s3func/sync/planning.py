@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 Delete: TypeAlias = Literal["none", "tracked", "all"]
 DELETES: tuple[str, ...] = get_args(Delete)
 
+Way: TypeAlias = Literal["only", "there", "back"]
+"""Whether the target is to become like the source ("only"), or this is one half of making both alike: then what changed
+in the target alone is left to the other half, and what differs without a memory of it is a conflict, which the half
+"there" tells."""
+
 # Behind every name: keys have at most 1,024 bytes, paths at most some thousands.
 _END = "\U0010ffff" * 2048
 _THREADS = 8
@@ -38,11 +43,12 @@ _THREADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides about a name. See plan() for each."""
+    """What decides about a name. See plan() for each; way: see Way."""
 
     compare: Compare = "auto"
     delete: Delete = "none"
     metadata: tuple[str, ...] = ("mtime",)
+    way: Way = "only"
 
 
 class Planner:
@@ -146,10 +152,10 @@ class Planner:
                 self._window.put(self._transferred(source, target, "content")._replace(kind="record", size=0))
         elif outcome == "undecided":
             self._ask(partial(self._examined, source, target, row, verdict.reason), source, target)
-        elif row is None or self._rules.compare == "always":
+        elif self._rules.way == "only" and (row is None or self._rules.compare == "always"):
             self._window.put(self._transferred(source, target, verdict.reason))
         else:
-            self._ask(partial(self._changed, source, target, row, verdict.reason), source, target)
+            self._ask(partial(self._differing, source, target, row, verdict.reason, None), source, target)
 
     def _ask(self, question: Callable[[], Operation | None], *entries: Entry) -> None:
         """Have a question answered in its turn; whatever keeps a file from being read becomes a problem of its name."""
@@ -170,9 +176,7 @@ class Planner:
         """What the contents, or the times that are kept with objects, say. Runs in a thread of the window."""
         answer = self._examiner.examine(source, target, row, question)
         if answer.outcome == "changed":
-            if row is not None and self._examiner.both_changed(source, target, row, answer.md5):
-                return _conflict(source, target)
-            return self._transferred(source, target, answer.reason, answer)
+            return self._differing(source, target, row, answer.reason, answer)
         with self._lock:
             self.unchanged += 1
             self.confirmed += row is not None
@@ -182,10 +186,23 @@ class Planner:
             return None
         return self._transferred(source, target, answer.reason, answer)._replace(kind="record", size=0)
 
-    def _changed(self, source: Entry, target: Entry, row: StateRow, reason: str) -> Operation:
-        if self._examiner.both_changed(source, target, row, None):
-            return _conflict(source, target)
-        return self._transferred(source, target, reason)
+    def _differing(
+        self, source: Entry, target: Entry, row: StateRow | None, reason: str, answer: Answer | None
+    ) -> Operation | None:
+        """Both sides have the name, and not the same content."""
+        md5 = None if answer is None else answer.md5
+        if self._rules.way == "only":
+            if row is not None and self._examiner.both_changed(source, target, row, md5):
+                return _conflict(source, target, "both-changed")
+            return self._transferred(source, target, reason, answer)
+        if row is None:
+            return _conflict(source, target, "both-new") if self._rules.way == "there" else None
+        is_source = self._examiner.has_changed(source, row, md5, is_target=False)
+        is_target = self._examiner.has_changed(target, row, md5, is_target=True)
+        if is_source != is_target:
+            return self._transferred(source, target, reason, answer) if is_source else None
+        # Where neither seems to have changed, and yet they differ, nobody can say which one is right.
+        return _conflict(source, target, "both-changed") if self._rules.way == "there" else None
 
     def _changes_mode(self, source: Entry, row: StateRow | None) -> bool:
         """Whether the permissions, which are to be kept with the object, are no longer those that are."""
@@ -200,6 +217,9 @@ class Planner:
             return
         if self._rules.delete != "none":
             self._note_form(source.name)
+        if row is not None and self._rules.way != "only":
+            self._ask(partial(self._gone_there, source, row), source)
+            return
         state = self._state
         if (
             state is not None
@@ -213,6 +233,11 @@ class Planner:
                 self._ask(partial(self._moved, source, earlier), source)
                 return
         self._window.put(self._transferred(source, None, "new"))
+
+    def _gone_there(self, source: Entry, row: StateRow) -> Operation | None:
+        """The target has lost it: an edit since is worth more than that, and else the other half deletes it here."""
+        is_edited = self._examiner.has_changed(source, row, None, is_target=False)
+        return self._transferred(source, None, "new") if is_edited else None
 
     def _moved(self, source: LocalEntry, earlier: StateRow) -> Operation:
         """A file that was somewhere else before: the store may have its content already."""
@@ -246,6 +271,8 @@ class Planner:
 
     def _tracked(self, target: Entry, row: StateRow) -> Operation | None:
         if self._examiner.has_changed(target, row, None, is_target=True):
+            if self._rules.way != "only":
+                return None
             detail = "it is gone from the source, and changed in the target since both agreed"
             return Operation("conflict", target.name, 0, "deleted-changed", None, side_of(target), detail=detail)
         return _delete(target, "tracked")
@@ -309,10 +336,11 @@ def _learned(entry: Entry | None, side: Side | None, answer: Answer) -> Side | N
     return side._replace(part_size=answer.part_size)
 
 
-def _conflict(source: Entry, target: Entry) -> Operation:
-    detail = "both sides changed since they last agreed"
+def _conflict(source: Entry, target: Entry, reason: str) -> Operation:
+    new = "both sides have it, differently, and nobody knows that they ever agreed"
+    detail = new if reason == "both-new" else "both sides changed since they last agreed"
     sides = side_of(source), side_of(target)
-    return Operation("conflict", source.name, source.size, "both-changed", *sides, _path(source, target), detail=detail)
+    return Operation("conflict", source.name, source.size, reason, *sides, _path(source, target), detail=detail)
 
 
 def _delete(target: Entry, reason: str) -> Operation:

@@ -24,7 +24,7 @@ from s3func.sync.guards import Guard, MaxDelete, MaxDeleteLike, Proofs, parse_ma
 from s3func.sync.local import LocalTree, Symlinks
 from s3func.sync.names import NamePolicy
 from s3func.sync.operation import Kind, Operation
-from s3func.sync.planning import DELETES, Delete, Planner, Rules
+from s3func.sync.planning import DELETES, Delete, Planner, Rules, Way
 from s3func.sync.spool import Spool, dumps, loads, packed, unpacked
 from s3func.sync.state import State
 from s3func.sync.watching import WatchedScan
@@ -173,6 +173,8 @@ class Plan:
         self.bytes = 0
         self.keeps_steps = True
         """False, said before the first iteration, keeps nothing to be iterated again, which is all that a sync needs."""
+        self.way: Way = "only"
+        """Said before the first iteration: whether this is half of a plan that makes both sides alike, see bisync()."""
         self.on_page: Callable[[str, int, int], object] | None = None
         """Called while scanning: "source" or "target", entries and pages until now."""
         self._filters = filters
@@ -239,7 +241,7 @@ class Plan:
             if self.on_page is not None:
                 source = WatchedScan(source, "source", self.on_page)
                 target = WatchedScan(target, "target", self.on_page)
-            rules = Rules(self.options.compare, self.options.delete, self.options.metadata)
+            rules = Rules(self.options.compare, self.options.delete, self.options.metadata, self.way)
             is_swapped = isinstance(self.target, LocalTree) if self.state is None else self.state.is_swapped
             examiner = Examiner(self.source, self.target, self.options.compare, is_swapped=is_swapped)
             planner = Planner(source, target, self.state, examiner, rules, transfer=self._kind, filters=self._filters)
