@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from itertools import repeat
-from queue import Empty, Queue
+from queue import Queue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 
 _PAGES_AHEAD = 2
 # Where buckets have names of their own in all the world.
-_USUAL_ENDPOINT = re.compile(r"https://(?!.*us-gov)(?:(?:s3[a-z0-9.-]*\.)?amazonaws\.com|api\.backblazeb2\.com)(?::443)?/*")
+_USUAL_ENDPOINT = re.compile(
+    r"https://(?!.*us-gov)(?:(?:s3[a-z0-9.-]*\.)?amazonaws\.com|api\.backblazeb2\.com)(?::443)?/*"
+)
 
 Order = Literal["auto", "check", "sort"]
 
@@ -273,9 +275,7 @@ def prefetched(pages: Iterator[ListPage], has_more: Callable[[ListPage], bool]) 
             yield page
     finally:
         stopped.set()
-        while thread.is_alive():
-            try:
-                ready.get(timeout=0.05)
-            except Empty:
-                pass
+        # Room for the page that the thread may be about to hand over: behind that one it stops.
+        while not ready.empty():
+            ready.get_nowait()
         thread.join()
