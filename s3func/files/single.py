@@ -28,7 +28,6 @@ from s3func.errors import (
     SyncConflict,
 )
 from s3func.files.cache import RACY_NS, Fingerprint, Record, Records, digest_of, fingerprint, locked
-from s3func.files.contents import same_content
 from s3func.sync.contained import reach
 from s3func.sync.describing import described, facts_of
 from s3func.sync.operation import Side
@@ -306,6 +305,8 @@ class ObjectFile:
         )
 
     def _same(self, head: HeadResult) -> bool | None:
+        from s3func.files.contents import same_content
+
         return same_content(self.path, self.session, self.bucket, self.key, head)
 
     def _same_bytes(self, head: HeadResult) -> bool:
