@@ -260,6 +260,23 @@ def test_refused_credentials_are_replaced_once(
     assert 2 == issuer.asked
 
 
+def test_threads_that_wait_for_a_replacement_take_it(
+    source: Refreshing, issuer: Issuer, clock: FrozenClock, herd: ThreadPoolExecutor
+) -> None:
+    """Those that were refused while one of them asks for others do not ask as well."""
+    old = source()
+    clock.time += 60
+    issuer.gate.clear()
+    issuer.entered.clear()
+    first = herd.submit(source.renewed, old.access_key_id, old.session_token)
+    assert issuer.entered.wait(30)
+    others = [herd.submit(source.renewed, old.access_key_id, old.session_token) for _ in range(20)]
+    assert eventually(lambda: all(future.running() for future in others))
+    issuer.gate.set()
+    assert {"ID2"} == {future.result(30).access_key_id for future in [first, *others]}
+    assert 2 == issuer.asked
+
+
 def test_refused_credentials_that_cannot_be_replaced(source: Refreshing, issuer: Issuer, clock: FrozenClock) -> None:
     """Then the old ones are all there are, and the store's refusal is what the caller sees."""
     old = source()

@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s3func.errors import CredentialsError, DeadlineExceeded
+from s3func.errors import CredentialsError, DeadlineExceeded, TimedOut
+from s3func.message import Request, Response
 from s3func.s3.credentials import container, http, imds
 from s3func.s3.credentials.chain import CHAIN, Surroundings, choose, source
 from s3func.s3.credentials.imds import instance_region
@@ -74,6 +75,23 @@ def test_a_container_whose_token_never_arrives(fake: Fake, surround: Surround) -
     assert "IMDS1" == ids(surround(**fake.environment("imds")))[0]
     release.set()
     assert 1 == fake.counts["imds v1"]
+
+
+def test_a_metadata_address_that_swallows_everything(surround: Surround) -> None:
+    """Where not even a connection is made, there is no version 1 either: it is asked once, and no second is lost."""
+    asked: list[str] = []
+
+    class Hole:
+        def __call__(self, request: Request) -> Response:
+            asked.append(request.path)
+            raise TimedOut("no connection within 1 seconds")
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    with pytest.raises(CredentialsError, match=r"instance metadata at http://169.254.169.254: no connection within"):
+        source(surround()._replace(transport=lambda *_: Hole()))()
+    assert ["/latest/api/token"] == asked
 
 
 def test_an_instance_has_a_bad_moment(fake: Fake, surround: Surround, clock: FrozenClock) -> None:

@@ -16,6 +16,7 @@ import pytest
 from s3func import B2Session, Credentials, S3Session
 from s3func.errors import AccessDenied, ConnectError, CredentialsError, InvalidCredentials, Throttled
 from s3func.message import Request, Response
+from s3func.s3.credentials.chain import source
 from tests.credentials.conftest import Surround
 from tests.credentials.fake import Fake
 from tests.credentials.test_services import ROLE, SOURCE
@@ -154,18 +155,20 @@ def test_a_function_whose_credentials_end(clock: FrozenClock) -> None:
     assert "ID2" == signers(recorder)[-1]
 
 
+@pytest.mark.parametrize(
+    ("credential_source", "service", "count"),
+    [("Ec2InstanceMetadata", "imds", "imds v2"), ("EcsContainer", "container", "container")],
+)
 def test_metadata_is_never_asked_through_a_proxy(
-    fake: Fake, surround: Surround, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    fake: Fake, surround: Surround, credential_source: str, service: str, count: str
 ) -> None:
     """The proxy sees STS, and not the metadata service whose credentials STS is asked with."""
-    from s3func.s3.credentials.chain import source
-
-    config = ROLE.replace("source_profile = b", "credential_source = Ec2InstanceMetadata")
+    config = ROLE.replace("source_profile = b", f"credential_source = {credential_source}")
     with ProxyServer() as proxy:
-        variables = fake.environment("sts", "imds") | {"HTTP_PROXY": f"http://127.0.0.1:{proxy.port}"}
+        variables = fake.environment("sts", service) | {"HTTP_PROXY": f"http://127.0.0.1:{proxy.port}"}
         assert "ROLE1" == source(surround(config, SOURCE, AWS_PROFILE="r", **variables))().access_key_id
     assert [True] == [head.startswith(f"POST {fake.url}/ ".encode()) for head in proxy.heads]
-    assert 1 == fake.counts["imds v2"]
+    assert 1 == fake.counts[count]
 
 
 BUSY = Response(503, {}, b"<Error><Code>SlowDown</Code><Message>m</Message></Error>")
