@@ -220,7 +220,6 @@ def test_what_is_not_implemented_says_so(tagged: Any) -> None:
     about = {"Bucket": "bkt", "Key": "key"}
     calls: list[Callable[[], Any]] = [
         lambda: tagged.get_object_torrent(**about),
-        lambda: tagged.restore_object(**about, RestoreRequest={"Days": 1}),
         lambda: tagged.rename_object(**about, RenameSource="bkt/other"),
         lambda: tagged.put_object(**about, WriteOffsetBytes=0),
         lambda: tagged.delete_bucket_metadata_table_configuration(Bucket="bkt"),
