@@ -56,6 +56,20 @@ class BucketVerbs(S3Base):
         request = operations.on_bucket("HEAD", authorizer.place)
         return self._client.send(request, authorizer, operations.parse_head_object)
 
+    def bucket_region(self, bucket: str | None = None) -> str:
+        """The region that the bucket is in, asked for with one request; presigned URLs made afterwards are for it.
+
+        At AWS that needs no permission for the bucket. NotFound, or AccessDenied where only its owner may ask.
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+        """
+        authorizer = self._at(bucket)
+        region = self._ask_for_region(authorizer) if self._endpoint.tells_region else ""
+        if region:
+            authorizer.move(region)
+        else:
+            self.head_bucket(bucket)
+        return authorizer.place.region
+
     def list_buckets(self) -> list[BucketEntry]:
         """All buckets of the account.
 

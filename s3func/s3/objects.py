@@ -135,7 +135,7 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
             if_modified_since=if_modified_since,
             if_unmodified_since=if_unmodified_since,
             # A part of an object has no checksum of its own to compare with.
-            verify=self._verify and wanted is None,
+            verify=self._verify and self._checksum_choice.asks and wanted is None,
             headers=headers,
         )
         keep_stream = self._stream if stream is None else stream
@@ -178,7 +178,7 @@ class ObjectVerbs(UploadVerbs, CopyVerbs):
             if_none_match=if_none_match,
             if_modified_since=if_modified_since,
             if_unmodified_since=if_unmodified_since,
-            verify=self._verify,
+            verify=self._verify and self._checksum_choice.asks,
             headers=headers,
         )
         return self._client.send(request, authorizer, operations.parse_head_object)

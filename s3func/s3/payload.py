@@ -50,11 +50,13 @@ class ChecksumChoice:
     `refused` tells it that the store takes no checksums: from then on "auto" is "off".
     """
 
-    __slots__ = ("_first", "_store", "algorithm")
+    __slots__ = ("_first", "_store", "algorithm", "asks")
 
     def __init__(self, algorithm: str, store: str) -> None:
         """store: its URL, for the warning."""
         self.algorithm = algorithm
+        self.asks = True
+        """Whether the store is asked for the checksums that it keeps."""
         self._store = store
         self._first = Lock()
 
@@ -62,6 +64,7 @@ class ChecksumChoice:
         """Send no default checksums any more, and say so once."""
         if self.algorithm == "auto":
             self.algorithm = "off"
+        self.asks = False
         # A lock that is never released: whoever comes first warns.
         if self._first.acquire(blocking=False):
             warnings.warn(
@@ -102,6 +105,12 @@ def describe(body: Body, fields: dict[str, str], algorithm: str, origin: str) ->
 def leave_out_checksum(request: Request, error: ServiceError) -> bool:
     """Take the default checksum out of a request that was refused because of it; False, and no change, otherwise."""
     headers = request.headers
+    if "x-amz-checksum-mode" in headers:
+        named = error.details.get("Header", "") or error.details.get("ArgumentName", "")
+        if error.code not in _REFUSALS or "x-amz-checksum-mode" not in f"{named} {error.message}".lower():
+            return False
+        del headers["x-amz-checksum-mode"]
+        return True
     names = [name for name, value in headers.items() if isinstance(value, DefaultChecksum)]
     if not names or not _is_about_checksum(error, [name for name in headers if name not in names]):
         return False

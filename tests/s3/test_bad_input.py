@@ -454,6 +454,7 @@ VERBS: dict[str, Verb] = {
         frozenset({"object_lock"}),
     ),
     "delete_bucket": Verb({}, {"bucket": NO_BUCKETS}),
+    "bucket_region": Verb({}, {"bucket": NO_BUCKETS}),
     "head_bucket": Verb({}, {"bucket": NO_BUCKETS}),
     "list_buckets": Verb({}, {}),
     "request": Verb(

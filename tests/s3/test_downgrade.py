@@ -208,3 +208,27 @@ def test_over_a_socket() -> None:
         first, second = (exchange.headers["authorization"] for exchange in server.requests[:2])
         assert "x-amz-checksum-crc32" in first
         assert "x-amz-checksum-crc32" not in second
+
+
+def without_questions(request: Request) -> Response:
+    """A store that refuses to be asked for the checksums that it keeps, by name where it has a body to say so in."""
+    if "x-amz-checksum-mode" not in request.headers:
+        return success(request)
+    if request.method == "HEAD":
+        return Response(400, {})
+    return error(400, "InvalidArgument", "Unsupported header 'x-amz-checksum-mode' received for this API call.", {})
+
+
+def test_a_store_that_cannot_be_asked_for_checksums() -> None:
+    """A read is repeated without the question; one that a GET was refused for is not asked again, and that is said once."""
+    recorder = Recorder(without_questions)
+    with recorded(recorder) as session:
+        session.head_object("key")
+        heads = [sent.headers for sent in recorder.sent if sent.method == "HEAD"]
+        assert ["ENABLED", None] == [headers.get("x-amz-checksum-mode") for headers in heads]
+        with pytest.warns(ChecksumRefused, match="x-amz-checksum-mode"):
+            session.get_object("key")
+        recorder.sent.clear()
+        session.get_object("key")
+        session.head_object("key")
+        assert [None, None] == [sent.headers.get("x-amz-checksum-mode") for sent in recorder.sent]

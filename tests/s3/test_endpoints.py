@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,6 +11,8 @@ from urllib.parse import quote, urlsplit
 import botocore.config  # type: ignore[import-untyped]
 import botocore.session  # type: ignore[import-untyped]
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from s3func import S3Session
 from s3func.s3.endpoints import Endpoint, EndpointOptions, check_bucket, check_region, is_loopback, is_region
@@ -331,3 +334,39 @@ def test_a_secret_in_the_endpoint_is_not_repeated(url: str, bad: str) -> None:
         S3Session(ACCESS_KEY_ID, SECRET, "bucket", url + bad)
     assert "SEKRET" not in str(caught.value)
     assert "SEKRET" not in repr(caught.value.__context__)
+
+
+# What could be taken for a part of a host, of a path or of a header.
+HOSTILE = st.text(alphabet="aA0-._:/#@%?& \r\n\0é", max_size=12)
+PART = st.sampled_from(["arn", "aws", "aws-cn", "s3", "s3-outposts", "s3-object-lambda", "us-east-1", "123456789012"])
+
+
+@given(
+    parts=st.lists(st.one_of(PART, HOSTILE), min_size=5, max_size=5),
+    kind=st.sampled_from(
+        ["accesspoint:", "accesspoint/", "outpost/op-1/accesspoint/", "outpost:op-1:accesspoint:", ""]
+    ),
+    name=HOSTILE,
+    suffix=st.sampled_from(["", "--use1-az4--x-s3", "--use1-az4--xa-s3", "--op-s3"]),
+)
+def test_no_name_leads_out_of_aws(parts: list[str], kind: str, name: str, suffix: str) -> None:
+    """Whatever stands for a bucket, an ARN with hostile parts as well, the host is AWS's own, or the name is refused."""
+    endpoint = Endpoint(None, "us-east-1")
+    for bucket in (f"{':'.join(parts)}:{kind}{name}{suffix}", f"arn:{':'.join(parts[1:])}:{kind}{name}", name + suffix):
+        try:
+            place = endpoint.place(check_bucket(bucket))
+        except ValueError:
+            continue
+        assert re.fullmatch(r"[A-Za-z0-9.-]+\.amazonaws\.com", place.host)
+        assert f"https://{place.host}" == place.origin
+        assert place.prefix in {"/", f"/{bucket}/"}
+
+
+@given(zone=HOSTILE)
+def test_no_zone_leads_out_of_aws(zone: str) -> None:
+    """The zone in a directory bucket's name becomes a part of the host only if it can be one."""
+    try:
+        place = Endpoint(None, "us-east-1").place(check_bucket(f"name--{zone}--x-s3"))
+    except ValueError:
+        return
+    assert re.fullmatch(r"[a-z0-9-]+\.s3express-[a-z0-9-]+\.us-east-1\.amazonaws\.com", place.host)

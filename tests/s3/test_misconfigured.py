@@ -184,6 +184,27 @@ def test_a_region_that_the_endpoint_does_not_serve() -> None:
     assert "the region 'us-east-1' is not the one that this endpoint serves" in str(caught.value)
 
 
+def test_where_a_bucket_is_can_be_asked() -> None:
+    """bucket_region() asks AWS without a signature, and presigned URLs made afterwards are for that region."""
+    recorder = Recorder(moved(lambda _: None))
+    with at_aws(recorder) as session:
+        assert "eu-west-1" == session.bucket_region()
+        assert session.presigned_url("GET", "key").startswith("https://bucket.s3.eu-west-1.amazonaws.com/key?")
+        assert "us-east-1" == session.region
+    assert [("HEAD", "/", False)] == [
+        (sent.method, sent.path, "authorization" in sent.headers) for sent in recorder.sent
+    ]
+
+
+def test_where_a_bucket_is_at_another_store() -> None:
+    """A store that does not tell everybody is asked with a signature; a region that it refuses heals on the way."""
+    made, _ = app(region="eu-west-1")
+    with S3Session(ACCESS_KEY_ID, SECRET, "bucket", region="us-east-1", transport=made) as session:
+        assert "eu-west-1" == session.bucket_region()
+        with pytest.raises(NotFound):
+            session.bucket_region("nowhere")
+
+
 # --- the endpoint
 
 
