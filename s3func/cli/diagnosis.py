@@ -93,8 +93,8 @@ def examine(question: Question) -> Iterator[Finding]:
         return
     yield from _settings(question, options, endpoint, network)
     credentials = yield from _credentials(question, options)
-    yield from _reach(question, endpoint.place(None).origin, network)
-    if credentials is None:
+    answers = yield from _reach(question, endpoint.place(None).origin, network)
+    if credentials is None or not answers:
         return
     with S3Session(
         bucket=question.bucket,
@@ -140,6 +140,9 @@ def _settings(question: Question, options: Options, endpoint: Endpoint, network:
     configured = configured_endpoint("s3", environment, profile, files)
     source = "--endpoint-url" if question.endpoint_url else configured.source or "the region"
     yield Finding("endpoint", OK, endpoint.url, source)
+    if endpoint.store is not None:
+        notes = f"; {endpoint.store.notes}" if endpoint.store.notes else ""
+        yield Finding("store", OK, f"{endpoint.store.title}{notes}", "the host of the endpoint; docs/providers.md")
     if network.ca_bundle is not None and not options.settings.ca_bundle:
         yield Finding("ca_bundle", OK, network.ca_bundle, "REQUESTS_CA_BUNDLE")
     for scheme, proxy in (("http", network.http_proxy), ("https", network.https_proxy)):
@@ -181,15 +184,15 @@ def _described(found: Credentials, clock: Clock) -> str:
     return ", ".join(parts)
 
 
-def _reach(question: Question, origin: str, network: Network) -> Iterator[Finding]:
-    """Whether the store answers at all, and what time it is there; the request has no signature and no bucket."""
+def _reach(question: Question, origin: str, network: Network) -> Any:
+    """What time it is at the store; returns whether it answers at all. The request has no signature and no bucket."""
     pool = Pool(TIMEOUTS, network=network)
     try:
         response = pool(Request("GET", origin, "/", "", {"host": origin.partition("://")[2]}))
         response.close()
     except S3FuncError as error:
         yield Finding("connection", PROBLEM, str(error), "", _advice_on_connections(error, network))
-        return
+        return False
     finally:
         pool.close()
     yield Finding("connection", OK, f"{origin} answers")
@@ -197,14 +200,15 @@ def _reach(question: Question, origin: str, network: Network) -> Iterator[Findin
         theirs = parse_http_date(response.headers.get("date", "")).timestamp()
     except ValueError:
         yield Finding("clock", NOTE, "the store does not say what time it is there")
-        return
+        return True
     skew = question.clock.now() - theirs
     if abs(skew) < _SKEW_SECONDS:
         yield Finding("clock", OK, f"within {abs(skew) + 1:.0f} s of the store's")
-        return
+        return True
     text = f"this machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the store's"
     fix = "set the clock (timedatectl set-ntp true); sessions mend it after a refusal, presigned URLs and others do not"
     yield Finding("clock", PROBLEM, text, "", fix)
+    return True
 
 
 def _advice_on_connections(error: S3FuncError, network: Network) -> str:

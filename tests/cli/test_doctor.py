@@ -137,7 +137,7 @@ def test_something_is_wrong(
     """The problem is named first, with what to do about it; exit code 1."""
     report = doctor(*arguments, **environment)
     assert 1 == report["code"]
-    assert subject == problems(report)[0]
+    assert [subject] == problems(report)
     assert said in report[subject]["text"]
     assert fix in report[subject]["fix"]
 
@@ -225,6 +225,20 @@ def test_a_profile_is_explained(
     assert ["--profile", "--region", "--endpoint-url"] == [
         report[subject]["source"] for subject in ("profile", "region", "endpoint")
     ]
+
+
+def test_a_store_is_recognized(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host that is known names its store and its region; that it cannot be reached from here is a problem of its own."""
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "A",
+        "AWS_SECRET_ACCESS_KEY": "s",
+        "HTTPS_PROXY": "http://127.0.0.1:1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    report = examined(run, "--endpoint-url", "https://s3.eu-central-003.backblazeb2.com")
+    assert report["store"]["text"].startswith("Backblaze B2")
+    assert ("eu-central-003", "the host of the endpoint") == (report["region"]["text"], report["region"]["source"])
+    assert ["connection"] == problems(report)
 
 
 def test_a_role_is_explained(doctor: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
