@@ -56,7 +56,8 @@ def mirror(cache_root: str | os.PathLike[str] = CACHE, **options: Any) -> Mirror
     """Paths that stand for places in stores while a block runs: `with s3func.mirror() as m: m.download("s3://b/data")`.
 
     cache_root: the folder of paths that nobody chose. workers: threads for small files. default_profile: for URLs that
-    name none. bandwidth: a BandwidthLimit for everything. max_delete: see plan(). on_event: see apply(). session: to use
+    name none. bandwidth: a BandwidthLimit for everything. max_delete: see plan(). on_event: see apply(). deadline: seconds that the
+    end of the block may take, its uploads and those under way, before DeadlineExceeded; None: as long as it takes. session: to use
     for every URL in place of new ones; other options are those of connect(). Blocks may be nested, and active in
     several threads.
     """

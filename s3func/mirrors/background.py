@@ -48,13 +48,13 @@ class Background:
                 self._thread.start()
             self._wake.notify_all()
 
-    def stop(self) -> None:
-        """Begin no turn any more, and wait for the one under way."""
+    def stop(self, seconds: float | None = None) -> None:
+        """Begin no turn any more, and wait for the one under way; no longer than so many seconds."""
         with self._wake:
             self._is_stopped = True
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         while (turn := self._next()) is not None:

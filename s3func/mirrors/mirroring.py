@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from s3func.connect import connect
-from s3func.errors import S3FuncError
+from s3func.errors import DeadlineExceeded, S3FuncError, SyncError
 from s3func.mirrors.background import Background
 from s3func.mirrors.moving import (
     Delete,
@@ -77,6 +77,7 @@ class Mirror:
         bandwidth: BandwidthLimit | None = None,
         max_delete: int | str | MaxDelete | None = None,
         on_event: Callable[[Event], object] | None = None,
+        deadline: float | None = None,
         session: Session | None = None,
         **options: Any,
     ) -> None:
@@ -84,6 +85,9 @@ class Mirror:
         self.cache_root = Path(cache_root).expanduser().absolute()
         self.default_profile = default_profile
         self._settings = Settings(workers=workers, bandwidth=bandwidth, max_delete=max_delete, on_event=on_event)
+        self._deadline = _checked_seconds("deadline", deadline)
+        # When the end of the block has to be over, on the monotonic clock.
+        self._end: float | None = None
         self._given_session = session
         self._session_options = options
         self._sessions: dict[tuple[Any, ...], Session] = {}
@@ -99,6 +103,7 @@ class Mirror:
     def __enter__(self) -> Self:
         from s3func.mirrors.active import enter
 
+        self._end = None
         if self._is_open:
             raise RuntimeError("this mirror is active already; nested blocks take a mirror each")
         enter(self)
@@ -115,7 +120,9 @@ class Mirror:
         if os.getpid() != self._process:
             # A fork inside of the block: the parent's block is the one that uploads.
             return
-        self._background.stop()
+        if self._deadline is not None:
+            self._end = time.monotonic() + self._deadline
+        self._background.stop(self._left())
         try:
             if error is None:
                 self._send_all(self._uploads)
@@ -400,11 +407,31 @@ class Mirror:
         if not entry.path.exists():
             log.warning("%s is not there, so nothing is uploaded to %s", entry.path, entry.place.url)
             return
-        with self._moving:
+        left = self._left()
+        if not self._moving.acquire(timeout=-1 if left is None else left):
+            raise DeadlineExceeded(f"an upload in the background did not end within {self._deadline} seconds")
+        try:
             session = self._session_of(entry.place)
+            left = self._left()
+            if left is not None:
+                if not left:
+                    raise DeadlineExceeded(f"the end of the block may take {self._deadline} seconds")
+                session = session.limited(left)
             chosen = options["delete"] if delete is None else delete
-            entry.uploaded += send_up(session, entry.place, entry.path, chosen, options["exclude"], self._settings)
+            entry.uploaded += send_up(
+                session, entry.place, entry.path, chosen, options["exclude"], self._settings, deadline=left
+            )
+        except SyncError as error:
+            if self._left() == 0:
+                raise DeadlineExceeded(f"the end of the block may take {self._deadline} seconds: {error}") from error
+            raise
+        finally:
+            self._moving.release()
         entry.last_success, entry.last_error, entry.failures = time.time(), None, 0
+
+    def _left(self) -> float | None:
+        """Seconds until the end of the block has to be over; None for as long as it takes."""
+        return None if self._end is None else max(0.0, self._end - time.monotonic())
 
     def _send_all(self, entries: Iterable[Upload], delete: Delete | None = None) -> None:
         """Every one is tried; the first error is raised, with the others as its notes."""

@@ -137,16 +137,26 @@ def upload_plan(
 
 
 def send_up(
-    session: Session, place: Place, path: Path, delete: Delete, exclude: Sequence[str], settings: Settings
+    session: Session,
+    place: Place,
+    path: Path,
+    delete: Delete,
+    exclude: Sequence[str],
+    settings: Settings,
+    *,
+    deadline: float | None = None,
 ) -> int:
-    """Make the place what the path is; how many files went up. A path that is not there changes nothing."""
+    """Make the place what the path is; how many files went up. A path that is not there changes nothing.
+
+    deadline: seconds after which nothing more is begun.
+    """
     if path.is_file():
         pair_of(session, place, path).upload()
         return 1
     if not path.is_dir():
         return 0
     with upload_plan(session, place, path, delete, exclude, settings) as steps:
-        return settings.apply(OwnChanges(steps), on_conflict="error").uploaded
+        return settings.apply(OwnChanges(steps), on_conflict="error", deadline=deadline).uploaded
 
 
 def send_settled(

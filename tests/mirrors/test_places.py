@@ -11,6 +11,7 @@ import pytest
 
 from s3func import Credentials, S3Session, testing
 from s3func.compat import pos3
+from s3func.errors import DeadlineExceeded
 from s3func.message import Request, Response
 from s3func.mirrors import Mirror, mirror
 from s3func.server import S3App
@@ -152,3 +153,21 @@ def test_a_link_does_not_delete_its_object(delete: Any, session: S3Session, make
     with make() as m:
         m.upload(f"{URL}/out", path, interval=None, delete=delete)
     assert ["out/a", "out/c"] == [entry.key for entry in session.list_objects()]
+
+
+@pytest.mark.parametrize("interval", [None, 0.05])
+def test_the_end_of_a_block_is_bounded(interval: float | None, tmp_path: Path) -> None:
+    """An upload that hangs, at the end or since the last turn, ends with DeadlineExceeded; the next block makes it good."""
+    with testing.server() as own:
+        session = own.session(BUCKET)
+        own.faults.add("PutObject", key="out/*", delay=2.0)
+        m = mirror(tmp_path / "cache", session=session, deadline=0.3)
+        with pytest.raises(DeadlineExceeded), m:
+            write(m.upload(f"{URL}/out", tmp_path / "out", interval=interval, settle=0), {"x": b"x"})
+            end = time.monotonic() + 20
+            while interval is not None and not m._moving.locked() and time.monotonic() < end:
+                time.sleep(0.01)
+        own.faults.clear()
+        with mirror(tmp_path / "cache", session=session) as again:
+            again.upload(f"{URL}/out", tmp_path / "out", interval=None)
+        assert b"x" == session.get_object("out/x").data
