@@ -8,7 +8,6 @@ names apart.
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +16,8 @@ from typing import NamedTuple
 from s3func.sync.entry import Problem, Problems, RemoteEntry
 from s3func.sync.names import CONFLICT_SUFFIX, Fault, NamePolicy, folded
 
-# Names that need a closer look; said of a whole page at once.
-_UNUSUAL = re.compile(r"(?:\A|[/\n])\.{0,2}(?:[/\n]|\Z)|\0")
+# What names that need a closer look have in them, if they stand behind each other with slashes between.
+_UNUSUAL = ("//", "/./", "/../", "\0")
 _PATH_BYTES = 4095
 # A name that others may lie below is held back until that is known, for so many names at most.
 _HELD_MAX = 10_000
@@ -83,7 +82,12 @@ class Pathing:
 
     def mapped(self, rows: list[RemoteEntry]) -> list[RemoteEntry]:
         """The entries that have a path of their own; `path` is set where it differs from the name."""
-        if self._is_usual(rows):
+        if not rows:
+            return rows
+        names = [row.name for row in rows]
+        if self._is_usual(names):
+            if self._are_apart(names):
+                return rows
             meets = self._meets
             return [row for row in rows if not meets(row.name)]
         found = []
@@ -102,15 +106,27 @@ class Pathing:
                 found.append(row._replace(path=None if path == name else path))
         return found
 
-    def _is_usual(self, rows: list[RemoteEntry]) -> bool:
+    def _is_usual(self, names: list[str]) -> bool:
         """Whether each name of a page is its own path, but for those that meet others; seen without taking them apart."""
         policy = self._policy
         if not policy.is_plain or policy.is_windows:
             return False
-        names = [row.name for row in rows]
-        text = "\n".join(names)
+        text = f"/{'/'.join(names)}/"
         longest = len(max(names, key=len)) * (1 if text.isascii() else 4)
-        return longest <= min(255, self._room) and not _UNUSUAL.search(text)
+        return longest <= min(255, self._room) and not any(sign in text for sign in _UNUSUAL)
+
+    def _are_apart(self, names: list[str]) -> bool:
+        """Whether no name of a page can meet another one, seen from each and the next.
+
+        All names between `a` and `a/b` begin with `a`, so that where none begins with the one before it, none is a folder.
+        """
+        if self._folding != (False, False):
+            return False
+        if (self._files and names[0].startswith(self._files[0])) or any(map(str.startswith, names[1:], names)):
+            return False
+        # With the next page it may be otherwise for the last one.
+        self._files = names[-1:]
+        return True
 
     def _meets(self, path: str) -> bool:
         """Whether the path is taken, or lies below a file; noted as a Problem."""

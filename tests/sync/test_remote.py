@@ -349,6 +349,21 @@ def test_t53_conflicts_are_known_before_the_entry_is_given(names: list[str], siz
     assert below == {row.name for row in found if row.path is not None}
 
 
+@settings(max_examples=300)
+@given(KEYS, st.integers(1, 5))
+def test_t53_where_pages_are_cut_makes_no_difference(names: list[str], size: int) -> None:
+    """T53: the same keys become the same entries and problems, all on one page or on many."""
+    names.sort()
+    found = []
+    for step in (max(1, len(names)), size):
+        pages = [[f"p/{name}" for name in names[place : place + step]] for place in range(0, len(names), step)] or [[]]
+        last = len(pages) - 1
+        answers = [page(keys, f"t{place}" if place < last else None) for place, keys in enumerate(pages)]
+        scan = canned(*answers).scan(other=LocalTree("/nowhere"))
+        found.append(([entry.name for entry in scan], sorted(scan.proof.problems)))
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("is_folder", [False, True])
 def test_t53_a_name_is_not_held_back_for_ever(monkeypatch: pytest.MonkeyPatch, is_folder: bool) -> None:
     """T53: behind so many names that memory would suffer, the store is asked whether anything lies below."""
