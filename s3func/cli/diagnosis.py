@@ -18,9 +18,7 @@ from s3func.errors import (
     ConnectError,
     CredentialsError,
     InvalidCredentials,
-    NoSuchBucket,
     NotFound,
-    Redirected,
     S3FuncError,
     ServiceError,
     Throttled,
@@ -231,12 +229,12 @@ def _buckets(session: S3Session) -> Iterator[Finding]:
         names = [bucket.name for bucket in session.list_buckets()]
     except AccessDenied as error:
         if isinstance(error, InvalidCredentials):
-            yield _refusal("credentials at the store", error, session, None)
+            yield _refusal("credentials at the store", error, None)
         else:
             yield Finding("buckets", NOTE, "these keys may not list the buckets; name one: s3func doctor s3://BUCKET")
         return
     except S3FuncError as error:
-        yield _refusal("buckets", error, session, None)
+        yield _refusal("buckets", error, None)
         return
     shown = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
     yield Finding("buckets", OK, f"{len(names)}: {shown}" if names else "none; s3func doctor s3://BUCKET looks at one")
@@ -251,10 +249,10 @@ def _bucket(session: S3Session, bucket: str, region: str) -> Any:
     except AccessDenied as error:
         listed = error
     except S3FuncError as error:
-        yield _refusal("bucket", error, session, bucket)
+        yield _refusal("bucket", error, bucket)
         return False
     if isinstance(listed, InvalidCredentials):
-        yield _refusal("credentials at the store", listed, session, bucket)
+        yield _refusal("credentials at the store", listed, bucket)
         return False
     yield Finding("bucket", OK, f"{bucket} is there" if listed is None else f"{bucket} answers")
     # What the session has learned shows in what it signs with.
@@ -279,7 +277,7 @@ def _permissions(session: S3Session, question: Question) -> Iterator[Finding]:
         first.extend(entry.key for entry in listing.iter_objects())
         return f"{counted(len(first), 'object')} seen"
 
-    yield _tried("list", "s3:ListBucket", f"arn:aws:s3:::{bucket}", look, session, bucket)
+    yield _tried("list", "s3:ListBucket", f"arn:aws:s3:::{bucket}", look, bucket)
     if not question.write:
         if first:
             yield _tried(
@@ -287,7 +285,6 @@ def _permissions(session: S3Session, question: Question) -> Iterator[Finding]:
                 "s3:GetObject",
                 f"arn:aws:s3:::{bucket}/*",
                 lambda: f"{counted(session.head_object(first[0]).size or 0, 'byte')} in the first object",
-                session,
                 bucket,
             )
         yield Finding("write", NOTE, "not tried: --write puts a small object, reads and deletes it")
@@ -310,52 +307,40 @@ def _permissions(session: S3Session, question: Question) -> Iterator[Finding]:
         return "the probe is gone"
 
     objects = f"arn:aws:s3:::{bucket}/{question.prefix}*"
-    written = _tried("write", "s3:PutObject", objects, put, session, bucket)
+    written = _tried("write", "s3:PutObject", objects, put, bucket)
     yield written
     if written.status == OK:
-        yield _tried("read", "s3:GetObject", objects, get, session, bucket)
+        yield _tried("read", "s3:GetObject", objects, get, bucket)
         action = "s3:DeleteObject" if versions[0] is None else "s3:DeleteObjectVersion"
-        deleted = _tried("delete", action, objects, delete, session, bucket)
+        deleted = _tried("delete", action, objects, delete, bucket)
         yield deleted if deleted.status == OK else deleted._replace(text=f"{deleted.text}; {key} was left behind")
 
 
-def _tried(
-    subject: str, action: str, resource: str, call: Callable[[], str], session: S3Session, bucket: str
-) -> Finding:
+def _tried(subject: str, action: str, resource: str, call: Callable[[], str], bucket: str) -> Finding:
     try:
         return Finding(subject, OK, call())
     except AccessDenied as error:
         if isinstance(error, InvalidCredentials):
-            return _refusal(subject, error, session, bucket)
+            return _refusal(subject, error, bucket)
         return Finding(subject, PROBLEM, _said(error), "", f"allow {action} on {resource}, if this is needed")
     except S3FuncError as error:
-        return _refusal(subject, error, session, bucket)
+        return _refusal(subject, error, bucket)
 
 
-def _refusal(subject: str, error: S3FuncError, session: S3Session, bucket: str | None) -> Finding:
-    return Finding(subject, PROBLEM, _said(error), "", _advice(error, session, bucket))
+def _refusal(subject: str, error: S3FuncError, bucket: str | None) -> Finding:
+    return Finding(subject, PROBLEM, _said(error), "", _advice(error, bucket))
 
 
 def _said(error: S3FuncError) -> str:
-    return f"{type(error).__name__}: {error}"
+    """The error without its advice, which is shown as the fix."""
+    return f"{type(error).__name__}: {str(error).removesuffix(f'; {error.advice}')}"
 
 
-def _advice(error: S3FuncError, session: S3Session, bucket: str | None) -> str:
-    code = getattr(error, "code", "")
-    if code == "InvalidAccessKeyId":
-        return f"{session.endpoint_url} does not know this key id: is it of this store and account, and still active?"
-    if code == "SignatureDoesNotMatch":
-        return "the secret is not the one of this key id: copy it again, without the white space around it"
-    if isinstance(error, InvalidCredentials):
-        return "the temporary credentials have ended: get new ones, or name what gets them in a profile"
-    if isinstance(error, NoSuchBucket) or (isinstance(error, NotFound) and bucket is not None):
-        return f"is {bucket!r} written right, and is it at {session.endpoint_url}? create_bucket makes it"
-    if isinstance(error, Redirected):
-        return "set AWS_REGION to the region of the bucket"
-    if isinstance(error, AccessDenied):
-        return "the policy of the user, of the role or of the bucket forbids it"
+def _advice(error: S3FuncError, bucket: str | None) -> str:
+    if error.advice:
+        return error.advice
+    if isinstance(error, NotFound) and bucket is not None:
+        return f"is {bucket!r} written right, and is it at this store?"
     if isinstance(error, Throttled):
         return "the store is busy: look again later"
-    return (
-        "is this an S3 endpoint, and of the kind that was meant?" if isinstance(error, ServiceError) else "look again"
-    )
+    return "is this an S3 endpoint, and the one that was meant?"

@@ -109,11 +109,11 @@ def test_without_a_bucket(doctor: Callable[..., dict[str, Any]]) -> None:
 
 # Each row: what is wrong, variables and arguments, and what the problem and its fix say.
 WRONG: list[tuple[str, dict[str, str], tuple[str, ...], str, str, str]] = [
-    ("key id", {"AWS_ACCESS_KEY_ID": "unknown-key-id"}, ("bucket",), "credentials at the store", "InvalidAccessKeyId", "active"),
-    ("secret", {"AWS_SECRET_ACCESS_KEY": "no/S3KRIT"}, ("bucket",), "credentials at the store", "SignatureDoesNotMatch", "copy"),
-    ("secret, no bucket", {"AWS_SECRET_ACCESS_KEY": "no/S3KRIT"}, (), "credentials at the store", "SignatureDoesN", "copy"),
+    ("key id", {"AWS_ACCESS_KEY_ID": "unknown-key-id"}, ("bucket",), "credentials at the store", "InvalidAccessKeyId", "does not know"),
+    ("secret", {"AWS_SECRET_ACCESS_KEY": "no/S3KRIT"}, ("bucket",), "credentials at the store", "SignatureDoesNotMatch", "compare the secret"),
+    ("secret, no bucket", {"AWS_SECRET_ACCESS_KEY": "no/S3KRIT"}, (), "credentials at the store", "SignatureDoesN", "compare the secret"),
     ("region", {"AWS_REGION": "eu-west-1"}, ("bucket",), "region of the bucket", "is in us-east-1", "AWS_REGION=us-east-1"),
-    ("bucket", {}, ("s3://other",), "bucket", "NoSuchBucket", "is 'other' written right"),
+    ("bucket", {}, ("s3://other",), "bucket", "NoSuchBucket", "is the bucket's name right"),
     ("endpoint", {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}, ("bucket",), "connection", "no connection", "check the endpoint"),
     ("half a pair", {"AWS_SECRET_ACCESS_KEY": ""}, ("bucket",), "credentials", "secret_access_key is missing", "do what"),
     ("attempts", {"AWS_MAX_ATTEMPTS": "many"}, ("bucket",), "settings", "AWS_MAX_ATTEMPTS must be", "correct or unset"),
