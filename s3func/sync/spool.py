@@ -1,5 +1,7 @@
 """Steps as JSON lines, and a place to keep many of them: in memory while they are few, then in a file without a name.
 
+The lines that others read name their fields; those of the file without a name, which nobody else sees, do not.
+
 Rule: what is read back is what was written, down to names that are no text: those are written with escaped surrogates.
 """
 
@@ -109,7 +111,9 @@ class Spool:
             return
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="s3func-plan-", buffering=1 << 16)  # noqa: SIM115 -- see close()
-        self._file.write(dumps(packed(operation)) + b"\n")
+        kind, name, size, reason, source, target, *texts = operation
+        sides = (None if source is None else tuple(source), None if target is None else tuple(target))
+        self._file.write(dumps((kind, name, size, reason, *sides, *texts)) + b"\n")
 
     def __iter__(self) -> Iterator[Operation]:
         yield from self._first
@@ -124,7 +128,9 @@ class Spool:
             if not lines:
                 return
             for line in lines:
-                yield unpacked(loads(line))
+                kind, name, size, reason, source, target, *texts = loads(line)
+                sides = (None if source is None else Side._make(source), None if target is None else Side._make(target))
+                yield Operation(kind, name, size, reason, *sides, *texts)
 
     def close(self) -> None:
         """Let go of everything."""
