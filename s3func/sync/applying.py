@@ -299,6 +299,7 @@ class _Run:
                 self._release(movers)
                 while movers.is_waiting():
                     self._take_all(movers)
+                    self._check_deadline()
         except BaseException:
             # What was done until then is done: nobody is at work any more.
             for outcome in movers.outcomes():

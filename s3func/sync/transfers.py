@@ -242,17 +242,30 @@ class Mover:
         self._keep(operation)
         conditions = self._conditions(operation, remote)
         try:
-            result: ObjectResult = put(key, body, bucket=remote.bucket, **conditions, **options)
-        except NotImplementedByStore:
-            if not conditions:
-                raise
-            self._has_conditions = False
-            result = put(key, body, bucket=remote.bucket, **options)
+            result: ObjectResult = self._sent(partial(put, key, body, bucket=remote.bucket, **options), conditions)
         except PreconditionFailed as error:
             same = self._is_there(key, body)
             if same is None:
                 raise self._target_changed(operation) from error
             return same
+        return result
+
+    def _sent(self, call: Callable[..., Any], conditions: dict[str, str]) -> Any:
+        """What the store answers; without conditions where it knows none, or where they need a right that nobody gave.
+
+        If-Match asks for s3:GetObject, which somebody who may only write does not have.
+        https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+        """
+        try:
+            return call(**conditions)
+        except NotImplementedByStore:
+            if not conditions:
+                raise
+        except AccessDenied as error:
+            if "if_match" not in conditions or type(error) is not AccessDenied:
+                raise
+        result = call()
+        self._has_conditions = False
         return result
 
     def _conditions(self, operation: Operation, remote: RemotePrefix) -> dict[str, str]:
@@ -396,13 +409,7 @@ class Mover:
         self._keep(operation)
         conditions = self._conditions(operation, target)
         places = {"source_bucket": source.bucket, "dest_bucket": target.bucket}
-        try:
-            result: CopyResult = copy(key, target.key(operation.name), **places, **conditions, **options)
-        except NotImplementedByStore:
-            if not conditions:
-                raise
-            self._has_conditions = False
-            result = copy(key, target.key(operation.name), **places, **options)
+        result: CopyResult = self._sent(partial(copy, key, target.key(operation.name), **places, **options), conditions)
         return result
 
     def _copy_through(self, operation: Operation) -> Outcome:

@@ -114,7 +114,7 @@ def expected(
                 "size": not same_size,
                 "mtime": not same_size or mtime != there[1],
                 # Objects were written now: later than the past, before the future.
-                "aws": not same_size or (FUTURE in {mtime, there[1]} if "local" in direction else False),
+                "aws": not same_size or FUTURE == (mtime if direction.startswith("local") else there[1]),
             }[compare]
         result[name] = content if moves else there[0]  # type: ignore[index]  # moves without one
     if delete in {"none", "tracked"}:
@@ -170,7 +170,7 @@ def times_after(
         return source[1]
     moved = {
         "mtime": len(source[0]) != len(target[0]) or source[1] != target[1],
-        "aws": len(source[0]) != len(target[0]) or FUTURE in {source[1], target[1]},
+        "aws": len(source[0]) != len(target[0]) or FUTURE == (source if direction.startswith("local") else target)[1],
         "always": True,
         "missing": False,
         "size": len(source[0]) != len(target[0]),
@@ -178,9 +178,10 @@ def times_after(
     return source[1] if moved else target[1]
 
 
-@pytest.mark.parametrize("direction", ["local>s3", "s3>local", "local>b2", "b2>local", "s3>b2"])
+# Between S3 and B2 nobody can tell whether two changes were the same one: their hashes are of different kinds.
+@pytest.mark.parametrize("direction", ["local>s3", "s3>local", "local>b2", "b2>local", "s3>s3", "b2>b2"])
 @given(history=histories, delete=st.sampled_from(["none", "tracked", "all"]))
-@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_with_memory(direction: str, history: list[list[Edit]], delete: str) -> None:
     """With a memory, what both sides have changed is a conflict and stays, and all else becomes like the source."""
     with ExitStack() as stack:

@@ -329,6 +329,20 @@ def test_store_without_conditions(server: Server, tmp_path: Path) -> None:
     assert server.journal.operations().count("PutObject") == 3
 
 
+def test_writer_who_may_not_read(server: Server, tmp_path: Path) -> None:
+    """Who may write and not read is refused If-Match, and replaces without; who may not write at all stays refused."""
+    session = server.session("bucket", retries=1)
+    tree, remote = LocalTree(tmp_path), RemotePrefix(session)
+    (tmp_path / "f").write_bytes(b"mine")
+    session.put_object("f", b"old")
+    operation = upload(tree, "f", side_of_object(remote, "f"))
+    server.faults.add("PutObject", times=1, status=403, code="AccessDenied")
+    assert carry_out(tree, remote, operation).state == "done"
+    assert session.get_object("f").data == b"mine"
+    server.faults.add("PutObject", status=403, code="AccessDenied")
+    assert carry_out(tree, remote, operation).state == "failed"
+
+
 # --- T31, T39, T41–T44: the disk
 
 
