@@ -12,7 +12,7 @@
 2. In front of an "@" a name with a dot, a port or a scheme, or "localhost", is a host; everything else is a profile.
    A host without a scheme is reached over https, this machine over http.
 3. Of id:secret the id comes first, as in every URL; but where just one of the two looks like one of AWS's key ids
-   (AKIA…, ASIA…), that one is the id.
+   (AKIA…, ASIA…), that one is the id, and its secret of 40 characters may have its slashes as they are.
 4. A secret is never printed: not in a repr, not in an error, not in `.url`.
 """
 
@@ -37,6 +37,8 @@ _ORIGIN = rf"https?://(?:{_HOST})(?::[0-9]{{1,5}})?"
 _BARE_HOST = rf"(?:{_HOST}):[0-9]{{1,5}}|\[[0-9A-Fa-f:.]+\]|localhost|[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)+"
 _LOOPBACK = r"(?:localhost|127(?:\.[0-9]{1,3}){3}|\[::1\])(?::[0-9]+)?"
 _KEY_ID = r"A(?:KIA|SIA)[A-Z0-9]{16}"
+# Looked for before anything else: a secret that was taken for a bucket and a key would be sent to somebody.
+_AWS_PAIR = rf"(?:{_KEY_ID}:[A-Za-z0-9/+=]{{40}}|[A-Za-z0-9/+=]{{40}}:{_KEY_ID})@"
 _SIGNING = {"access_key_id", "access_key", "secret_access_key", "session_token", "credentials", "anonymous"}
 _SHAPE = "s3://[profile@|host@]bucket[/key] or b2://…"
 
@@ -81,7 +83,7 @@ def parse(url: str, *, secret_first: bool = False) -> Location:
     if origin is not None:
         return _location(scheme, rest[origin.end() :], endpoint_url=origin[1])
     user, at, behind = rest.partition("@")
-    if not at or "/" in user:
+    if not at or ("/" in user and re.match(_AWS_PAIR, rest) is None):
         return _location(scheme, rest)
     if re.fullmatch(_BARE_HOST, user):
         return _location(scheme, behind, endpoint_url=_with_scheme(user))

@@ -57,6 +57,11 @@ KEY_ID = "AKIAIOSFODNN7EXAMPLE"
             Location("s3", "bucket", "k", "http://localhost:9000", None, Credentials("id", "secret")),
         ),
         (f"s3://{KEY_ID}:{ENCODED}@b/k", Location("s3", "b", "k", None, None, Credentials(KEY_ID, SECRET))),
+        (f"s3://{KEY_ID}:{SECRET}@b/k", Location("s3", "b", "k", None, None, Credentials(KEY_ID, SECRET))),
+        (
+            f"s3://{SECRET}:{KEY_ID}@https://host/b/k@x",
+            Location("s3", "b", "k@x", "https://host", None, Credentials(KEY_ID, SECRET)),
+        ),
         (f"s3://{ENCODED}:{KEY_ID}@b/k", Location("s3", "b", "k", None, None, Credentials(KEY_ID, SECRET))),
     ],
 )
