@@ -54,11 +54,12 @@ def happen(sides: Sides, where: str, what: str) -> None:
             sides.put("n", content)
 
 
+@pytest.mark.parametrize("store", ["s3", "b2"])
 @pytest.mark.parametrize("is_swapped", [False, True])
 @pytest.mark.parametrize(("local", "remote"), list(itertools.product([KEPT, EDITED, DELETED, AGAIN], repeat=2)))
-def test_t66_every_cell_of_the_matrix(tmp_path: Path, local: str, remote: str, is_swapped: bool) -> None:
+def test_t66_every_cell_of_the_matrix(tmp_path: Path, local: str, remote: str, is_swapped: bool, store: str) -> None:
     """T66: an edit goes over, a delete too, an edit outlives a delete, and of two edits both are kept on both sides."""
-    sides = Sides(tmp_path)
+    sides = Sides(tmp_path, store=store)
     sides.write("n", "base")
     sides.write("other", "other")
     assert both(sides).ok
@@ -79,7 +80,7 @@ def test_t66_every_cell_of_the_matrix(tmp_path: Path, local: str, remote: str, i
     assert expected | {"other": "other"} == alike(sides)
     sides.requests()
     assert both(sides).ok
-    assert {"ListObjectsV2"} == set(sides.requests())
+    assert {"ListObjectsV2" if store == "s3" else "b2_list_file_names"} == set(sides.requests())
 
 
 @pytest.mark.parametrize(("decision", "expected"), [("source", "here"), ("target", "over")])
