@@ -222,6 +222,13 @@ class B2Authorizer:
         """The bucket and the key of the call."""
         return self.bucket, self.key
 
+    def operation(self, request: Request) -> str:
+        """What B2 calls it, for whoever counts: /b2api/v4/b2_list_buckets, /b2api/v4/b2_upload_file/…, /file/…"""
+        before, _, call = request.path.partition("/b2api/")
+        if not call or "/file/" in before:
+            return "b2_download_file_by_name"
+        return call.partition("/")[2].partition("/")[0]
+
     def refusal(self, request: Request, response: Response) -> S3FuncError:
         """The typed error of a response that is no success; its body is read, at most 1 MiB of it."""
         try:

@@ -24,7 +24,7 @@ from s3func.b2.config import (
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import CredentialsError, NoSuchBucket, NoSuchKey, NotFound, NotSupported, S3FuncError
 from s3func.session import Session
-from s3func.transport.client import Client
+from s3func.transport.client import Client, observed_by
 from s3func.transport.settings import checked_count, checked_policy, checked_timeouts
 from s3func.transport.transfer import checked_transfer
 from s3func.wire.b2json_account import parse_buckets
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from s3func.message import Transport
     from s3func.models import Capabilities
     from s3func.transport.client import Authorizer
+    from s3func.transport.observation import OnAttempt
     from s3func.transport.retry import RetryPolicy
     from s3func.transport.timeouts import Timeouts
     from s3func.transport.transfer import TransferConfig
@@ -70,6 +71,7 @@ class B2Base(Session):
         transfer: TransferConfig | None = None,
         transport: Transport | None = None,
         clock: Clock | None = None,
+        on_attempt: OnAttempt | None = None,
     ) -> None:
         """Check and keep the settings; nothing is sent.
 
@@ -80,7 +82,8 @@ class B2Base(Session):
         at once. timeouts, retries, max_connections, transfer, transport: as for S3Session, but 16 parts at a time
         unless transfer says otherwise, because B2 limits the speed of each connection. verify_downloads: compare
         whole files with their SHA-1. large_file_sha1: read what is sent in parts once more, beforehand, so that B2 can
-        keep the SHA-1 of the whole; without it a large file is not compared when it is downloaded.
+        keep the SHA-1 of the whole; without it a large file is not compared when it is downloaded. on_attempt: told of
+        every attempt, see Attempt.
         """
         if realm is None:
             realm = REALM if transport is None else IN_PROCESS_URL
@@ -108,7 +111,7 @@ class B2Base(Session):
         elif not callable(transport):
             raise TypeError(f"transport must be callable, not {type(transport).__name__}")
         self._clock = clock or SYSTEM_CLOCK
-        self._client = Client(transport, policy, total_seconds=limits.total, clock=self._clock)
+        self._client = Client(observed_by(transport, on_attempt), policy, total_seconds=limits.total, clock=self._clock)
         self._verify = verify_downloads
         self._stream = stream
         self._large_file_sha1 = large_file_sha1

@@ -16,7 +16,7 @@ from s3func.s3.endpoints import SIGV4, SIGV4A, check_bucket
 from s3func.s3.options import IN_PROCESS_URL, Options, one_secret
 from s3func.s3.payload import CHECKSUMS, ChecksumChoice
 from s3func.session import Session
-from s3func.transport.client import Client, wants_lines
+from s3func.transport.client import Client, observed_by
 from s3func.transport.settings import checked_count, checked_policy, checked_timeouts
 from s3func.transport.transfer import DEFAULT_TRANSFER, TransferConfig, checked_transfer
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from s3func.s3.endpoints import Endpoint, Place
     from s3func.s3.request_options import Encryption, RequestOptions
     from s3func.s3.session_keywords import SessionKeywords
-    from s3func.transport.observation import OnAttempt
     from s3func.transport.retry import RetryPolicy
     from s3func.transport.timeouts import Timeouts
 
@@ -105,7 +104,7 @@ class S3Base(Session):
         self._transfer = DEFAULT_TRANSFER if transfer is None else checked_transfer(transfer)
         self._direct_below = self._transfer.direct_below
         kept = _kept(max_connections, max_pool_connections, transfer)
-        moving = _observed(_checked_transport(transport, limits, kept, settings.ca_bundle), more.get("on_attempt"))
+        moving = observed_by(_checked_transport(transport, limits, kept, settings.ca_bundle), more.get("on_attempt"))
         policy = checked_policy(retries, _attempts(settings, retries, max_attempts, retry_mode))
         self._client = Client(moving, policy, total_seconds=limits.total, clock=self._clock)
         self._authorizers: dict[str | None, SigV4Authorizer] = {}
@@ -256,15 +255,6 @@ def _checked_transport(transport: Transport | None, limits: Timeouts, kept: int,
     if not callable(transport):
         raise TypeError(f"transport must be callable, not {type(transport).__name__}")
     return transport
-
-
-def _observed(transport: Transport, on_attempt: OnAttempt | None) -> Transport:
-    """The transport, with somebody who is told of every attempt if somebody wants to be."""
-    if on_attempt is None and not wants_lines():
-        return transport
-    from s3func.transport.observation import observed
-
-    return observed(transport, on_attempt)
 
 
 def _kept(max_connections: int, max_pool_connections: int | None, transfer: TransferConfig | None) -> int:

@@ -86,7 +86,7 @@ class Client:
         maybe_applied = False
         observer = self._on_attempt
         while True:
-            response = None
+            response = began = None
             try:
                 authorizer.authorize(request)
                 if observer is not None:
@@ -96,7 +96,7 @@ class Client:
                     result = parse(request, response)
                     if self._spent:
                         self._refund(1 if attempt == 1 else _RETRY_COST)
-                    if observer is not None:
+                    if observer is not None and began is not None:
                         self._tell(observer, request, authorizer, response, None, attempt, began)
                     return result
                 error = authorizer.refusal(request, response)
@@ -107,7 +107,8 @@ class Client:
             error.maybe_applied = maybe_applied
             if error.bucket is None:
                 error.bucket, error.key = authorizer.about(request)
-            if observer is not None:
+            # An attempt that was not authorized was none: nothing has been sent.
+            if observer is not None and began is not None:
                 self._tell(observer, request, authorizer, response, error, attempt, began)
             is_stale = getattr(error, "stale_connection", False) and not (maybe_applied and _is_once(authorizer))
             if stale < _STALE_MAX and is_stale and _is_replayable(request):
@@ -218,6 +219,15 @@ def log_attempt(request: Request, error: S3FuncError, seconds: float | None) -> 
     logging.getLogger("s3func").debug(
         line, request.method, request.origin, request.path, error.attempts, type(error).__name__, what, then
     )
+
+
+def observed_by(transport: Transport, on_attempt: OnAttempt | None) -> Transport:
+    """The transport, with somebody who is told of every attempt if somebody wants to be."""
+    if on_attempt is None and not wants_lines():
+        return transport
+    from s3func.transport.observation import observed
+
+    return observed(transport, on_attempt)
 
 
 def wants_lines() -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from s3func import S3Session, TransferConfig
-from s3func.errors import AccessDenied, ConnectionLost, NoSuchKey, NotFound
+from s3func import B2Session, Credentials, S3Session, TransferConfig
+from s3func.errors import AccessDenied, ConnectionLost, CredentialsError, NoSuchKey, NotFound
 from s3func.message import Request, Response
 from s3func.server import MemoryBackend, S3App
 from s3func.server.journal import Journal
@@ -106,6 +106,40 @@ def test_an_attempt_without_an_answer() -> None:
     assert [(1, 0, "ConnectionLost", 1.5), (2, 0, "ConnectionLost", 1.5)] == [
         (one.attempt, one.status, one.error, one.seconds) for one in told
     ]
+
+
+def test_what_was_not_authorized_was_no_attempt() -> None:
+    """Where nobody may sign, nothing is sent, so nothing is told; the error is the one that it is."""
+
+    def nobody() -> Credentials:
+        raise CredentialsError("nobody is here")
+
+    told: list[Attempt] = []
+    session = S3Session(bucket="bucket", credentials=nobody, transport=Recorder(), on_attempt=told.append)
+    with session, pytest.raises(CredentialsError, match="nobody is here"):
+        session.get_object("key")
+    assert not told
+
+
+def test_attempts_at_b2() -> None:
+    """B2Session tells of its attempts under B2's own names, those that fetch a token or an upload URL as well."""
+    told: list[Attempt] = []
+    app = S3App(MemoryBackend(), access_key_id=ACCESS_KEY_ID, secret_access_key=SECRET)
+    with B2Session(ACCESS_KEY_ID, SECRET, "bucket", transport=app, on_attempt=told.append) as session:
+        session.create_bucket()
+        session.put_object("b2api/key", b"body")
+        assert b"body" == session.get_object("b2api/key").data
+        list(session.list_objects())
+    assert [
+        "b2_authorize_account",
+        "b2_create_bucket",
+        "b2_get_upload_url",
+        "b2_upload_file",
+        "b2_download_file_by_name",
+        "b2_list_file_names",
+    ] == [one.operation for one in told if one.operation != "b2_list_buckets"]
+    assert {200} == {one.status for one in told}
+    assert not any(SECRET in repr(one) for one in told)
 
 
 def test_what_the_observer_raises_stays_with_him(caplog: pytest.LogCaptureFixture) -> None:
