@@ -145,6 +145,17 @@ def test_late_everybody_waits(source: Refreshing, issuer: Issuer, clock: FrozenC
     assert 2 == issuer.asked
 
 
+def test_a_renewal_is_a_line_of_the_debug_log(
+    source: Refreshing, clock: FrozenClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who gave which key, and for how long; nothing secret."""
+    with caplog.at_level(logging.DEBUG, "s3func"):
+        source()
+        clock.time += HOUR
+        source()
+    assert [f"the issuer gives the key ID{n}, 3600 seconds left" for n in (1, 2)] == caplog.messages
+
+
 @pytest.mark.parametrize("left", [ADVISORY_SECONDS - 1, MANDATORY_SECONDS - 1, 1.0])
 def test_a_failure_costs_nothing_while_the_old_ones_are_good(
     source: Refreshing, issuer: Issuer, clock: FrozenClock, left: float, caplog: pytest.LogCaptureFixture

@@ -195,6 +195,8 @@ class Refreshing:
             end = credentials.expires_at
             if end is None or end > now:
                 self._state = _State(credentials, now, end)
+                life = "no end" if end is None else f"{end - now:.0f} seconds left"
+                _log("debug", "%s gives the key %s, %s", self.name, credentials.access_key_id, life)
                 return
             self._failure = CredentialsError(
                 f"{self.name} gives credentials that have expired {now - end:.0f} seconds ago by this machine's clock: "
@@ -208,7 +210,7 @@ class Refreshing:
             # Asked again at the end of the pause, not at the end of a life that was made up.
             extended.advisory, extended.mandatory = self._extend_seconds, 0.0
             self._state = extended
-        _warn("%s cannot renew its credentials, the old ones are used on: %s", self.name, self._failure)
+        _log("warning", "%s cannot renew its credentials, the old ones are used on: %s", self.name, self._failure)
 
     def unlock(self) -> None:
         """A new lock: the old one may be held by a thread that a fork has left behind."""
@@ -221,8 +223,8 @@ class Refreshing:
         raise TypeError("credentials are not pickled: a secret must not end up in a file or a queue")
 
 
-def _warn(line: str, *arguments: object) -> None:
+def _log(level: str, line: str, *arguments: object) -> None:
     # Importing logging takes 7 ms; while nobody has imported it, nobody can have asked for this line either.
     logging = sys.modules.get("logging")
     if logging is not None:
-        logging.getLogger("s3func").warning(line, *arguments)
+        getattr(logging.getLogger("s3func"), level)(line, *arguments)
