@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from s3func import S3Session
-from s3func.errors import AccessDenied, CredentialsError, NotSupported, ProtocolError
+from s3func import S3Session, TransferConfig
+from s3func.errors import AccessDenied, CredentialsError, NotSupported, ProtocolError, Redirected
 from s3func.message import Request, Response
+from s3func.s3.endpoints import Endpoint, PartRules
 from s3func.s3.express import directory_bucket_document
+from s3func.transport.transfer import MIB
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, FrozenClock, Recorder, success
 
 ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine"
@@ -326,3 +330,115 @@ def test_a_session_that_is_none(document: bytes) -> None:
     with session_at(recorder, DIRECTORY) as session, pytest.raises((ProtocolError, CredentialsError)):
         session.head_object("key")
     assert {"session="} == {sent.query for sent in recorder.sent}
+
+
+def test_a_directory_bucket_is_configured_elsewhere() -> None:
+    """What a bucket is told about itself goes to the control endpoint, signed with the account's keys."""
+    recorder = Recorder(lambda _: Response(200, {}, b'{"Statement": []}'))
+    with session_at(recorder, DIRECTORY) as session:
+        session.get_bucket_policy()
+    assert ("GET", "https://s3express-control.us-east-1.amazonaws.com", f"/{DIRECTORY}", "policy=") == recorder.last[:4]
+    assert f"Credential={ACCESS_KEY_ID}/20261121/us-east-1/s3express/" in recorder.last.headers["authorization"]
+
+
+def test_an_alias_of_an_outposts_access_point_has_one_place() -> None:
+    """There is no other endpoint to configure it at."""
+    alias = "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3"
+    endpoint = Endpoint(None, "us-east-1")
+    assert endpoint.place(alias) == endpoint.control_place(alias)
+
+
+def test_a_place_that_its_name_gives_is_not_left() -> None:
+    """A redirect to another region cannot move an access point: it is the error at once, and not tried again."""
+    refusal = Response(301, {"x-amz-bucket-region": "eu-west-2"}, b"<Error><Code>PermanentRedirect</Code></Error>")
+    recorder = Recorder(lambda _: refusal)
+    with session_at(recorder, ARN, region="us-east-1") as session, pytest.raises(Redirected):
+        session.get_object("key")
+    assert 1 == len(recorder.sent)
+
+
+@pytest.mark.parametrize(
+    ("endpoint_url", "names"),
+    [
+        (None, True),
+        ("https://s3.eu-west-1.amazonaws.com", True),
+        ("https://s3.eu-west-1.wasabisys.com", False),
+        ("https://store.example", False),
+    ],
+)
+def test_who_wants_the_region_of_a_new_bucket_named(endpoint_url: str | None, names: bool) -> None:
+    """AWS does, also where its endpoint is given as a URL; others refuse names that they do not know."""
+    recorder = Recorder()
+    with session_at(recorder, "bucket", endpoint_url=endpoint_url, region="eu-west-1") as session:
+        session.create_bucket()
+    assert names == (b"<LocationConstraint>eu-west-1<" in recorder.last.body)
+
+
+# --- parts
+
+
+def sized(request: Request) -> Response:
+    """The shortest answers, and an object of 12 MiB for those who ask how large it is."""
+    if "x-amz-copy-source" in request.headers and "uploadId" in request.query:
+        return Response(200, {}, b"<CopyPartResult><ETag>&quot;0&quot;</ETag></CopyPartResult>")
+    response = success(request)
+    if request.method == "HEAD":
+        response.headers["content-length"] = str(12 * MIB)
+    return response
+
+
+def test_parts_are_as_few_as_the_store_takes() -> None:
+    """A part size that would need more parts than the store takes gives way, when bytes are sent and when they are copied."""
+    recorder = Recorder(sized)
+    transfer = TransferConfig(multipart_threshold=1, part_size=5 * MIB)
+    with session_at(recorder, "bucket", store="scaleway", region="fr-par", transfer=transfer) as session:
+        assert 1000 == session._endpoint.parts.most
+        session._endpoint.parts = PartRules(most=2)
+        session.put_object("key", bytes(12 * MIB))
+        assert [6 * MIB, 6 * MIB] == [len(sent.body) for sent in recorder.sent if "partNumber" in sent.query]
+        recorder.sent.clear()
+        session.copy_object("key", "copy", transfer=transfer)
+        ranges = sorted(sent.headers["x-amz-copy-source-range"] for sent in recorder.sent if "partNumber" in sent.query)
+        assert [f"bytes=0-{6 * MIB - 1}", f"bytes={6 * MIB}-{12 * MIB - 1}"] == ranges
+
+
+def test_a_store_that_cannot_copy_parts_copies_in_one_request() -> None:
+    """Whatever the threshold says, one CopyObject does it where there is no UploadPartCopy."""
+    recorder = Recorder(sized)
+    with session_at(recorder, "bucket", store="gcs") as session:
+        session.copy_object("key", "copy", transfer=TransferConfig(multipart_threshold=1, part_size=5 * MIB))
+    assert ["HEAD", "PUT"] == [sent.method for sent in recorder.sent]
+
+
+def test_a_store_that_may_not_be_asked_for_checksums_is_not_asked_before_a_copy() -> None:
+    """Nothing that a session sends of its own accord has the header that such a store refuses."""
+    recorder = Recorder(sized)
+    url = "https://s3.eu-central-003.backblazeb2.com"
+    with session_at(recorder, "bucket", endpoint_url=url) as session:
+        session.copy_object("key", "copy", transfer=TransferConfig(multipart_threshold=1))
+    assert "HEAD" == recorder.sent[0].method
+    assert not [sent for sent in recorder.sent if "x-amz-checksum-mode" in sent.headers]
+
+
+# --- what is imported
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("bucket='b-1'", []),
+        ("bucket='b-1', endpoint_url='http://127.0.0.1:9000'", []),
+        ("bucket='b-1', endpoint_url='https://store.example'", ["stores"]),
+        ("bucket='arn:aws:s3:eu-west-1:123456789012:accesspoint/mine'", ["special_buckets"]),
+        ("bucket='b-1', use_fips=True", ["session_keywords"]),
+    ],
+)
+def test_what_is_rare_is_imported_when_it_is_named(arguments: str, expected: list[str]) -> None:
+    """A session at AWS or on this machine needs neither the stores nor the rules for special buckets."""
+    names = ["advice", "express", "session_keywords", "special_buckets", "stores"]
+    code = (
+        f"import sys; from s3func import S3Session; S3Session('a', 'b', region='us-east-1', {arguments})\n"
+        f"print([name for name in {names} if 's3func.s3.' + name in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert str(expected) == printed.stdout.strip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -188,9 +189,13 @@ def test_where_a_bucket_is_can_be_asked() -> None:
     """bucket_region() asks AWS without a signature, and presigned URLs made afterwards are for that region."""
     recorder = Recorder(moved(lambda _: None))
     with at_aws(recorder) as session:
+        assert "/us-east-1/s3/" in unquote(session.presigned_url("GET", "key"))
         assert "eu-west-1" == session.bucket_region()
         assert session.presigned_url("GET", "key").startswith("https://bucket.s3.eu-west-1.amazonaws.com/key?")
         assert "us-east-1" == session.region
+        # What was signed for another region a moment ago is no reason to sign so again.
+        session.head_object("key")
+        assert "/eu-west-1/s3/" in recorder.sent.pop().headers["authorization"]
     assert [("HEAD", "/", False)] == [
         (sent.method, sent.path, "authorization" in sent.headers) for sent in recorder.sent
     ]

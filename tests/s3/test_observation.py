@@ -6,6 +6,7 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BytesIO
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -89,6 +90,18 @@ def test_what_an_attempt_says() -> None:
     )
     assert (2, 200, "", "", "R1") == (second.attempt, second.status, second.error, second.code, second.request_id)
     assert not any(secret in repr(told) for secret in (TOKEN, SECRET, "X-Amz", "Signature"))
+
+
+def test_the_bytes_that_came() -> None:
+    """A body counts as it came, one that streams as it was announced, and none where HEAD only tells of one."""
+    told: list[Attempt] = []
+    recorder = Recorder(lambda _: Response(200, {"etag": '"0"', "content-length": "7"}, b"12345"))
+    with recorded(recorder, on_attempt=told.append) as session:
+        session.get_object("key")
+        session.head_object("key")
+        recorder.answer = lambda _: Response(200, {"etag": '"0"', "content-length": "7"}, BytesIO(b"1234567"))
+        session.get_object("key", stream=True).close()
+    assert [5, 0, 7] == [one.bytes_received for one in told]
 
 
 def test_an_attempt_without_an_answer() -> None:
