@@ -89,7 +89,7 @@ DOORS = {
     "uvicorn": ("server/listener.py", "server/protocol.py"),
     "python_multipart": ("server/forms.py",),
     "httptools": ("server/protocol.py",),
-    "asyncio": ("server/asgi.py", "server/listener.py", "server/protocol.py"),
+    "asyncio": ("files/asynchronous.py", "server/asgi.py", "server/listener.py", "server/protocol.py"),
     "sqlite3": ("server/backends/", "sync/"),
     "click": ("cli/",),
     "pytest": ("pytest_plugin.py",),

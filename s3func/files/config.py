@@ -68,6 +68,12 @@ class Config:
         cls._override("LOG_LEVEL", _checked_choice("level", level, LOG_LEVELS, str.upper))
 
     @classmethod
+    def chosen_log_level(cls) -> str | None:
+        """The level that somebody asked for; None where nobody did, so that the program's own logging decides."""
+        asked = cls._variable("LOG_LEVEL") or cls._overrides.get("LOG_LEVEL") or cls.is_debug_enabled()
+        return cls.get_log_level() if asked else None
+
+    @classmethod
     def get_progress_mode(cls) -> str:
         """progress: a bar on a terminal. compact: a line when something is done. disabled: nothing."""
         return cls._choice("PROGRESS_MODE", "progress", PROGRESS_MODES, str.lower)

@@ -78,7 +78,8 @@ class S3Object:
         self._progress_mode = None if progress_mode is None else checked_progress_mode(progress_mode)
         self._excludes = Excludes(HIDDEN if Config.should_exclude_hidden() else ())
         self._excludes.add(() if excludes is None else excludes)
-        logging.getLogger("s3func.files").setLevel(Config.get_log_level())
+        if (level := Config.chosen_log_level()) is not None:
+            logging.getLogger("s3func.files").setLevel(level)
 
     @property
     def bucket(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from typing import Any
 
 import pytest
@@ -67,6 +68,26 @@ def test_debugging_is_a_log_level(text: str, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("S3LYNC_DEBUG", "maybe")
     with pytest.raises(ValueError, match="S3LYNC_DEBUG"):
         Config.is_debug_enabled()
+
+
+def test_the_level_of_the_log_is_set_if_somebody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a level of ours the program's own logging decides; with one the logger gets it."""
+    logger = logging.getLogger("s3func.files")
+    before = logger.level
+    try:
+        logger.setLevel(logging.CRITICAL)
+        S3Object("s3://b/k", local_path="x")
+        assert logging.CRITICAL == logger.level
+        monkeypatch.setenv("S3LYNC_LOG_LEVEL", "warning")
+        S3Object("s3://b/k", local_path="x")
+        assert logging.WARNING == logger.level
+        monkeypatch.delenv("S3LYNC_LOG_LEVEL")
+        Config.set_debug_enabled(True)
+        S3Object("s3://b/k", local_path="x")
+        assert logging.DEBUG == logger.level
+    finally:
+        logger.setLevel(before)
+        Config.reset_runtime_overrides()
 
 
 def test_hidden_files_are_a_switch(monkeypatch: pytest.MonkeyPatch) -> None:
