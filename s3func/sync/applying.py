@@ -56,7 +56,8 @@ Workers: TypeAlias = int | Literal["auto"]
 Specs: TypeAlias = "tuple[SessionSpec | None, SessionSpec | None]"
 
 _HELD_MAX = 256
-"""Replacements that begin together, behind one note to the memory."""
+_HELD_SECONDS = 0.05
+"""Steps that begin together, behind one note to the memory; and how long the first of them may wait for others."""
 _MOVING = frozenset({"upload", "download", "copy", "rename"})
 
 
@@ -194,10 +195,13 @@ class _Run:
         self._tried = 0
         self._blocked: list[Operation] = []
         self._held: list[Operation] = []
+        self._released = 0.0
         self._untouched: list[str] = []
         self._keeper: Keeper | None = None
         self._journal: Any = None
-        self._run_id = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        # Two runs in one second must not put what they keep under the same names.
+        now_ms = time.time_ns() // 1_000_000
+        self._run_id = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(now_ms // 1000))}{now_ms % 1000:03d}Z"
         self._kind: TransferKind = _kind_of(plan)
 
     def prepare(self, backup: str | os.PathLike[str] | None, journal: str | os.PathLike[str] | None) -> None:
@@ -348,14 +352,14 @@ class _Run:
             self._problem(operation)
 
     def _begin(self, operation: Operation, movers: Carriers) -> None:
-        """Have a step carried out. What replaces something is noted before: if we are killed in between, the next run must
-        not take our own work for somebody else's, and call it a conflict.
+        """Have a step carried out. That something is about to happen is noted before: if we are killed in between, the next
+        run must not take our own work for somebody else's, and call it a conflict.
         """
-        if operation.target is None or self._plan.state is None:
+        if self._plan.state is None:
             movers.put(operation)
             return
         self._held.append(operation)
-        if len(self._held) >= _HELD_MAX:
+        if len(self._held) >= _HELD_MAX or time.monotonic() > self._released + _HELD_SECONDS:
             self._release(movers)
 
     def _release(self, movers: Carriers) -> None:
@@ -364,6 +368,7 @@ class _Run:
             self._plan.state.doubt([operation.name for operation in held])
         for operation in held:
             movers.put(operation)
+        self._released = time.monotonic()
 
     def _remember(self, operation: Operation) -> None:
         """Both sides agree already, be it that neither has the name any more."""
@@ -415,7 +420,7 @@ class _Run:
         elif outcome.state == "conflict" and self._on_conflict == "target":
             return
         else:
-            if outcome.state == "conflict" and operation.target is not None:
+            if outcome.state == "conflict":
                 self._untouched.append(operation.name)
             error = outcome.error or RuntimeError("unknown")
             if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
@@ -445,6 +450,8 @@ class _Run:
             return
         # What stands in the way of a download is there to be deleted; it has not failed yet.
         plan.guard(len(deletes), 0)
+        if plan.state is not None:
+            plan.state.doubt(operation.name for operation in deletes)
         for operation, kept, error in delete_all(
             plan.target, deletes, self._keeper, self._check_deadline, is_fresh=self._is_fresh
         ):

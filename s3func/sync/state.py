@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from operator import lt
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import quote
@@ -50,6 +50,7 @@ _PUT = "INSERT OR REPLACE INTO entry VALUES"
 _ROW = f"({', '.join('?' * 17)})"
 # 999 is how many question marks the oldest SQLite takes.
 _TOGETHER = 999 // 17
+_NAMES_TOGETHER = 999
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
 
@@ -239,8 +240,11 @@ class State:
                     self._writer = self._created()
                 self._writer.execute("BEGIN IMMEDIATE")
                 with self._writer:
-                    statement = f"UPDATE entry SET is_racy = {value} WHERE name = ?"  # noqa: S608 -- one of two
-                    self._writer.executemany(statement, [(name,) for name in names])
+                    iterator = iter(names)
+                    while together := list(islice(iterator, _NAMES_TOGETHER)):
+                        marks = ", ".join("?" * len(together))
+                        statement = f"UPDATE entry SET is_racy = {value} WHERE name IN ({marks})"  # noqa: S608 -- our own
+                        self._writer.execute(statement, together)
             except (sqlite3.Error, OSError) as error:
                 raise SyncError(f"the state {self.path!r} cannot be written: {error}") from error
 

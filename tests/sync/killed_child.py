@@ -22,7 +22,10 @@ def run(source: str, target: str, settings: dict[str, Any], options: dict[str, A
     """One sync; its exit code."""
     with S3Session(bucket="bucket", **settings) as session:
         transfer = TransferConfig(multipart_threshold=5 * MIB, part_size=5 * MIB, concurrency=4)
-        return sync(source, target, session=session, transfer=transfer, **options).exit_code
+        report = sync(source, target, session=session, transfer=transfer, **options)
+        if not report.ok:
+            sys.stderr.write(f"{report.row()}\n")
+        return report.exit_code
 
 
 def tell(number: int) -> None:
@@ -40,7 +43,10 @@ def main() -> None:
             code = 99
             try:
                 code = run(**call)
+            except Exception:
+                sys.excepthook(*sys.exc_info())
             finally:
+                sys.stderr.flush()
                 os._exit(code)
         tell(child)
         _, status = os.waitpid(child, 0)

@@ -647,8 +647,8 @@ def test_records(s3: Sides) -> None:
     assert [] == s3.journal.operations()
 
 
-def test_replacements_are_doubted_before(s3: Sides) -> None:
-    """What is about to be replaced is noted before it begins; a conflict, where nothing happened, is trusted again."""
+def test_steps_are_doubted_before(s3: Sides) -> None:
+    """What is about to happen is noted before it begins; a conflict, where nothing happened, is trusted again."""
     s3.put("f", b"old")
     s3.put("g", b"old")
     s3.write("f", b"new")
@@ -658,7 +658,7 @@ def test_replacements_are_doubted_before(s3: Sides) -> None:
     s3.put("g", b"theirs")
     plan = HandMade(s3.tree, s3.remote, [*steps, upload(s3.tree, "h")])
     apply(plan)
-    assert ["f", "g"] == plan.state.doubted
+    assert ["f", "g", "h"] == plan.state.doubted
     assert ["g"] == plan.state.trusted
 
 

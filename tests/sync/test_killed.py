@@ -115,19 +115,22 @@ class Truth:
         self.source = {name: content(name, 0) for name in names()}
         self.possible: dict[str, list[bytes]] = {name: [held] for name, held in self.source.items()}
 
-    def advance(self, generation: int) -> dict[str, bytes]:
-        """The next generation: what changes in the source."""
+    def advance(self, generation: int) -> tuple[dict[str, bytes], list[str]]:
+        """The next generation: what changes in the source, and what goes from it."""
         new = {name: content(name, generation) for name in changed(generation)}
         self.source.update(new)
         for name, held in new.items():
-            self.possible[name].append(held)
-        return new
+            self.possible.setdefault(name, []).append(held)
+        gone = random.Random(-generation).sample(sorted(self.source.keys() - new.keys() - {LARGE}), 3)
+        for name in gone:
+            del self.source[name]
+        return new, gone
 
     def observe(self, found: dict[str, bytes]) -> None:
         """The target holds this now: from here on that, or what comes."""
         check(self.possible, found)
-        for name, held in found.items():
-            self.possible[name] = [held, self.source[name]]
+        for name in self.possible:
+            self.possible[name] = [held[name] for held in (found, self.source) if name in held]
 
 
 def write(root: Path, files: dict[str, bytes]) -> None:
@@ -137,19 +140,25 @@ def write(root: Path, files: dict[str, bytes]) -> None:
         path.write_bytes(held)
 
 
+EVERYTHING = {"delete": "all", "max_delete": "none"}
+
+
 def test_killed_uploads(tmp_path: Path, server: Server, children: Children) -> None:
-    """An upload that is killed leaves objects that are old or new, and the next run ends with all of them new."""
+    """An upload that is killed leaves objects that are old or new, and the next run ends with all of the source, no more."""
     session = server.session("bucket")
     root, truth = tmp_path / "tree", Truth()
     write(root, truth.source)
-    call = {"source": str(root), "target": "s3://bucket", "settings": server.settings, "options": {}}
+    call = {"source": str(root), "target": "s3://bucket", "settings": server.settings, "options": EVERYTHING}
     chance = random.Random(1)
     began = time.monotonic()
     assert children.run(None, **call) == 0
     longest = time.monotonic() - began
     codes = []
     for generation in range(1, KILLS + 1):
-        write(root, truth.advance(generation))
+        new, gone = truth.advance(generation)
+        write(root, new)
+        for name in gone:
+            (root / name).unlink()
         codes.append(children.run(chance.uniform(0.005, longest), **call))
         truth.observe(stored(session))
     assert -signal.SIGKILL in codes
@@ -166,15 +175,17 @@ def test_killed_downloads(tmp_path: Path, server: Server, children: Children) ->
     root, truth = tmp_path / "tree", Truth()
     for name, held in truth.source.items():
         session.put_object(name, held)
-    call = {"source": "s3://bucket", "target": str(root), "settings": server.settings, "options": {}}
+    call = {"source": "s3://bucket", "target": str(root), "settings": server.settings, "options": EVERYTHING}
     chance = random.Random(2)
     began = time.monotonic()
     assert children.run(None, **call) == 0
     longest = time.monotonic() - began
     codes = []
     for generation in range(1, KILLS + 1):
-        for name, held in truth.advance(generation).items():
+        new, gone = truth.advance(generation)
+        for name, held in new.items():
             session.put_object(name, held)
+        session.delete_objects(gone)
         codes.append(children.run(chance.uniform(0.005, longest), **call))
         truth.observe(visible(root))
     assert -signal.SIGKILL in codes
