@@ -17,13 +17,18 @@ from s3func.errors import S3FuncError
 
 COMMANDS = {
     "apply": "s3func.cli.sync:apply_",
+    "cat": "s3func.cli.cat:cat",
     "check": "s3func.cli.sync:check",
     "cp": "s3func.cli.cp:cp",
     "demo": "s3func.cli.demo:demo",
     "doctor": "s3func.cli.doctor:doctor",
+    "du": "s3func.cli.ls:du",
     "lock": "s3func.cli.lock:lock",
+    "ls": "s3func.cli.ls:ls",
     "plan": "s3func.cli.sync:plan_",
+    "put": "s3func.cli.cat:put",
     "serve": "s3func.cli.serve:serve",
+    "stat": "s3func.cli.ls:stat",
     "sync": "s3func.cli.sync:sync",
 }
 
