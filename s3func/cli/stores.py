@@ -19,6 +19,14 @@ from click.core import ParameterSource
 if TYPE_CHECKING:
     from s3func.server import Backend
 
+BACKENDS = {
+    "drime": "s3func.server.backends.drime:DrimeBackend",
+    "local": "s3func.server.backends.local:LocalBackend",
+    "memory": "s3func.server.backends.memory:MemoryBackend",
+    "session": "s3func.cli.upstream:UpstreamBackend",
+}
+"""Type of a backend to the class that satisfies `BackendType`; see "Add a backend" in docs/server.md."""
+
 TYPES = ("memory", "local", "session")
 # Setting → the option that it is given with.
 OPTIONS = {

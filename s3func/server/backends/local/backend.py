@@ -11,7 +11,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import ServerError, ServiceError
@@ -35,6 +35,7 @@ from s3func.server.backends.local.objects import Objects
 from s3func.server.backends.local.readers import LocalReader, PartsReader, Pins
 from s3func.server.backends.local.schema import NewObject, Unused
 from s3func.server.backends.local.uploads import Chosen, Uploads
+from s3func.server.backends.settings import Setting, SettingValue
 from s3func.server.powers import (
     BucketGuard,
     Editable,
@@ -57,6 +58,27 @@ class LocalBackend(Versioned, Multipart, Editable, Grouping, Identified, Remembe
     """A Backend in a directory of its own, which one server at a time may have open; with all powers."""
 
     reads_at_once = True
+    SETTINGS: ClassVar[tuple[Setting, ...]] = (
+        Setting("path", "The directory to keep buckets and objects in", required=True),
+        Setting(
+            "durability",
+            "When a put is answered: once it is on the disk, or once the operating system has it, which is faster and "
+            "which a power failure may undo",
+            choices=("disk", "os"),
+            default="disk",
+        ),
+    )
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, SettingValue]) -> LocalBackend:
+        """Open the store that settings describe. What `LocalBackend` raises."""
+        durability = cast("Durability", settings.get("durability", "disk"))
+        return cls(cls.place_of(settings), durability=durability)
+
+    @classmethod
+    def place_of(cls, settings: Mapping[str, SettingValue]) -> str:
+        """The directory."""
+        return os.path.abspath(os.path.expanduser(str(settings["path"])))
 
     def __init__(
         self, path: str | os.PathLike[str], *, durability: Durability = "disk", clock: Clock = SYSTEM_CLOCK

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count, islice
 from threading import RLock
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import BucketNotEmpty, NoSuchBucket, NoSuchKey, NoSuchVersion, ServiceError, service_error
@@ -42,6 +42,7 @@ from s3func.server.backends.memory.drafts import (
     join,
 )
 from s3func.server.backends.parts import check_parts, multipart_etag, no_such_upload, parts_digest
+from s3func.server.backends.settings import Setting, SettingValue
 from s3func.server.powers import (
     COMPLETED_SECONDS,
     BucketGuard,
@@ -70,6 +71,18 @@ class _Completed(NamedTuple):
 
 class MemoryBackend(Versioned, Multipart, Editable, Identified):
     """A Backend without a file, with all powers."""
+
+    SETTINGS: ClassVar[tuple[Setting, ...]] = ()
+
+    @classmethod
+    def from_settings(cls, _settings: Mapping[str, SettingValue]) -> MemoryBackend:
+        """An empty store; there is nothing to be told."""
+        return cls()
+
+    @classmethod
+    def place_of(cls, _settings: Mapping[str, SettingValue]) -> str:
+        """No place at all."""
+        return "memory, and end with the server"
 
     def __init__(self, *, clock: Clock = SYSTEM_CLOCK) -> None:
         """`clock` gives the times of buckets and objects."""
