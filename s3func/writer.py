@@ -140,7 +140,12 @@ class ObjectWriter(io.BufferedIOBase):
         if self._upload is None and self._failure is None:
             self._close()
             return
-        if self._is_unwinding(sys._getframe(1)):  # noqa: SLF001 -- see _is_unwinding
+        try:
+            caller: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- see _is_unwinding
+        except ValueError:
+            # A thread of C++, such as those of pyarrow's datasets, has no frame of Python above this one.
+            caller = None
+        if self._is_unwinding(caller):
             if self._failure is None:
                 _log(f"{self.name!r} was not published: its file was closed while an exception was being handled")
             self.give_up()
@@ -148,7 +153,7 @@ class ObjectWriter(io.BufferedIOBase):
             return
         self.publish()
 
-    def _is_unwinding(self, caller: FrameType) -> bool:
+    def _is_unwinding(self, caller: FrameType | None) -> bool:
         """Whether close() is called because of an exception, as far as one can see from here."""
         error = sys.exception()
         if error is None:
@@ -163,7 +168,7 @@ class ObjectWriter(io.BufferedIOBase):
         # that is written in Python, is just leaving a `with` block by an exception.
         from opcode import opmap
 
-        frame: FrameType | None = caller
+        frame = caller
         while frame is not None:
             if frame.f_code.co_code[frame.f_lasti] == opmap.get("WITH_EXCEPT_START"):
                 return True
