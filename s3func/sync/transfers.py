@@ -32,6 +32,7 @@ from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation, Side
 from s3func.sync.publishing import InTheWay, Publisher
 from s3func.sync.reading import OpenFile, UnwatchedFile, is_same_state, read_whole, side_of_status
+from s3func.sync.repeated import copied_before, downloaded_before, stored_before, uploaded_before, written_before
 from s3func.transport.pool import Pool
 from s3func.transport.transfer import DEFAULT_TRANSFER, MIB, BandwidthLimit, Progress, TransferConfig
 
@@ -244,7 +245,7 @@ class Mover:
         try:
             result: ObjectResult = self._sent(partial(put, key, body, bucket=remote.bucket, **options), conditions)
         except PreconditionFailed as error:
-            same = self._is_there(key, body)
+            same = self._stored_before(operation, body)
             if same is None:
                 raise self._target_changed(operation) from error
             return same
@@ -276,18 +277,16 @@ class Mover:
             return {"if_none_match": "*"}
         return {"if_match": target.etag} if target.etag else {}
 
-    def _is_there(self, key: str, body: Any) -> ObjectResult | None:
-        """The object that has this content already: an attempt of our own has made it, whose answer was lost, or a run
-        that was killed behind it.
+    def _stored_before(self, operation: Operation, body: Any) -> ObjectResult | None:
+        """The object that has this content already: an attempt of our own has made it, whose answer was lost, or the same
+        step of a worker or a run that was killed behind it.
         """
-        if not isinstance(body, bytes):
-            return None
-        remote = self._remote(self._target)
-        try:
-            head = remote.session.head_object(key, bucket=remote.bucket)
-        except S3FuncError:
-            return None
-        return head if head.etag == md5(body, usedforsecurity=False).hexdigest() else None
+        source, target = self._source, self._remote(self._target)
+        if isinstance(body, bytes):
+            return stored_before(target, operation.name, body)
+        if isinstance(source, LocalTree):
+            return uploaded_before(source, operation.path or operation.name, target, operation.name)
+        return copied_before(source, target, operation.name)
 
     def _target_changed(self, operation: Operation) -> SyncConflict:
         was = "has changed" if operation.target is not None else "was not there"
@@ -317,14 +316,14 @@ class Mover:
                     result.close()
                     return self._download_large(publisher, operation, path, expected)
                 content = result.data
-        except NotFound:
-            return Outcome(operation, "vanished")
+        except NotFound as error:
+            return self._not_found(operation, error)
         facts = facts_of(result, self._settings.metadata, links=tree.symlinks == "preserve")
         self._keep(operation)
         try:
             local = publisher.write(path, content, facts, expected)
         except SyncConflict:
-            same = _is_there(tree, path, content)
+            same = written_before(tree, path, content)
             if same is None:
                 raise
             local = same
@@ -337,6 +336,18 @@ class Mover:
         return session.get_object(remote.key(operation.name), bucket=remote.bucket)
 
     def _download_large(self, publisher: Publisher, operation: Operation, path: str, expected: Side | None) -> Outcome:
+        try:
+            return self._download_parts(publisher, operation, path, expected)
+        except SyncConflict:
+            tree, remote = self._target, self._remote(self._source)
+            assert isinstance(tree, LocalTree)
+            found = downloaded_before(tree, path, remote, operation.name)
+            if found is None:
+                raise
+            local, head = found
+            return Outcome(operation, "done", _got(head, local.size, operation.source), _with_md5_of(local, head), 0)
+
+    def _download_parts(self, publisher: Publisher, operation: Operation, path: str, expected: Side | None) -> Outcome:
         from s3func.download.engine import Download
         from s3func.sync.describing import NotedSource
         from s3func.transport.transfer import ProgressCount
@@ -355,8 +366,8 @@ class Mover:
             download = Download(source, target, transfer, count, compare=settings.verify is not False)
             try:
                 result = download.run(fsync=settings.fsync)
-            except NotFound:
-                return Outcome(operation, "vanished")
+            except NotFound as error:
+                return self._not_found(operation, error)
             remote_side = _got(result, result.size, operation.source)
             local = _with_md5_of(target.side, result)
             return Outcome(operation, "done", remote_side, local, result.size - result.resumed)
@@ -380,15 +391,19 @@ class Mover:
         for _ in range(_ATTEMPTS):
             try:
                 result = self._copied(operation, source, source.key(operation.name), etag, {})
-            except NotFound:
-                return Outcome(operation, "vanished")
+            except NotFound as error:
+                return self._not_found(operation, error)
             except PreconditionFailed as error:
                 try:
                     now = source.session.head_object(source.key(operation.name), bucket=source.bucket)
-                except NotFound:
-                    return Outcome(operation, "vanished")
+                except NotFound as missing:
+                    return self._not_found(operation, missing)
                 if etag is None or now.etag == etag:
-                    raise self._target_changed(operation) from error
+                    same = copied_before(source, target, operation.name)
+                    if same is None:
+                        raise self._target_changed(operation) from error
+                    side = Side(now.size or 0, etag=now.etag)
+                    return Outcome(operation, "done", side, _stored(same, now.size or 0), 0)
                 etag = now.etag
                 size = now.size or 0
                 operation = operation._replace(size=size, source=Side(size, etag=etag))
@@ -434,9 +449,13 @@ class Mover:
                 moved = operation.size if size is None else size
                 return Outcome(operation, "done", _got(result, moved, operation.source), _stored(put, moved), moved)
         except NotFound as error:
-            if isinstance(error, NoSuchBucket):
-                raise
-            return Outcome(operation, "vanished")
+            return self._not_found(operation, error)
+
+    def _not_found(self, operation: Operation, error: NotFound) -> Outcome:
+        """An object of the source that was listed and is not found: it has vanished if it is not listed any more."""
+        if isinstance(error, NoSuchBucket) or self._remote(self._source).has(operation.name):
+            raise error
+        return Outcome(operation, "vanished")
 
     def _rename(self, operation: Operation) -> Outcome:
         """Copy, inside the target's store, an object that has the content already; else upload or copy it."""
@@ -504,20 +523,6 @@ def _still(now: Side, expected: Side) -> bool:
         expected.mtime_ns if expected.mtime_ns is not None else now.mtime_ns,
         expected.inode if expected.inode is not None else now.inode,
     ) and stat.S_ISREG(now.mode or stat.S_IFREG)
-
-
-def _is_there(tree: LocalTree, path: str, content: bytes) -> Side | None:
-    """The file that has this content already: a run has written it that was killed behind it."""
-    try:
-        descriptor = tree.open_source(path)
-    except (OSError, S3FuncError):
-        return None
-    try:
-        found = os.fstat(descriptor)
-        is_same = found.st_size == len(content) and read_whole(descriptor, found.st_size) == content
-        return side_of_status(found) if is_same else None
-    finally:
-        os.close(descriptor)
 
 
 def _with_md5(local: Side, content: bytes) -> Side:
