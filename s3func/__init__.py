@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from s3func.models import Capabilities as Capabilities
     from s3func.profiles import Profile as Profile
     from s3func.profiles import register_profile as register_profile
+    from s3func.retention import Retention as Retention
     from s3func.s3.credentials import Credentials as Credentials
     from s3func.s3.request_options import Encryption as Encryption
     from s3func.s3.session import S3Session as S3Session
@@ -43,6 +44,7 @@ _HOMES = {
     "Mirror": "s3func.mirrors",
     "Owner": "s3func.lock",
     "Profile": "s3func.profiles",
+    "Retention": "s3func.retention",
     "RetryPolicy": "s3func.transport.retry",
     "S3Object": "s3func.files.s3object",
     "S3Session": "s3func.s3.session",
@@ -65,6 +67,7 @@ __all__ = [
     "Mirror",
     "Owner",
     "Profile",
+    "Retention",
     "RetryPolicy",
     "S3Object",
     "S3Session",

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.b2.base import B2Base
 from s3func.b2.config import check_bucket, check_key, check_number, check_text, check_version_id
-from s3func.b2.headers import Retention
+from s3func.b2.headers import retention_document
 from s3func.b2.results import FileHead
 from s3func.errors import NoSuchBucket, NoSuchVersion, NotSupported, ProtocolError
 from s3func.models import BucketEntry
+from s3func.retention import ObjectLockConfiguration, ObjectLockVerbs, Retention, checked_default
 from s3func.wire.b2json import parse_file, parse_object
 from s3func.wire.b2json_account import parse_bucket, parse_buckets, parse_key, parse_keys
 
@@ -24,7 +25,7 @@ _KEYS_PAGE_MAX = 1000
 _KEY_SECONDS_MAX = 1000 * 24 * 3600 - 1
 
 
-class BucketVerbs(B2Base):
+class BucketVerbs(ObjectLockVerbs, B2Base):
     """Buckets of an account."""
 
     def create_bucket(self, bucket: str | None = None, *, bucket_type: str = "allPrivate", **settings: Any) -> None:
@@ -99,29 +100,38 @@ class BucketVerbs(B2Base):
         fields = {"accountId": self._grant().authorization.account_id, **fields}
         return self._call("b2_list_buckets", fields, parse_buckets, bucket=name, reading=True)
 
-    def get_object_lock_config(self, bucket: str | None = None) -> Mapping[str, Any]:
-        """Whether the bucket keeps retentions, and its default one: B2's fileLockConfiguration."""
-        settings = self.get_bucket(bucket).settings.get("fileLockConfiguration")
-        return settings if isinstance(settings, dict) else {}
+    def get_object_lock_configuration(self, *, bucket: str | None = None) -> ObjectLockConfiguration:
+        """Whether the bucket has object lock, and how long new versions are kept: B2's fileLockConfiguration.
 
-    def put_object_lock_config(
+        https://www.backblaze.com/apidocs/b2-list-buckets
+        """
+        settings = _value(self.get_bucket(bucket).settings.get("fileLockConfiguration"), "the object lock")
+        settings = settings if isinstance(settings, dict) else {}
+        default = settings.get("defaultRetention") or {}
+        period = default.get("period") or {}
+        spans = {period.get("unit"): period.get("duration")}
+        mode = str(default.get("mode") or "").upper() or None
+        return ObjectLockConfiguration(
+            settings.get("isFileLockEnabled") is True, mode, spans.get("days"), spans.get("years")
+        )
+
+    def put_object_lock_configuration(
         self,
-        lock: bool = True,
+        mode: str | None = None,
         *,
-        default_mode: str | None = None,
-        default_days: int | None = None,
+        days: int | None = None,
+        years: int | None = None,
         bucket: str | None = None,
     ) -> None:
-        """Let the bucket keep retentions and legal holds, which cannot be taken back; with a default for new versions."""
-        if not lock:
-            raise NotSupported("B2 does not let a bucket forget its object lock")
+        """Have object lock, and keep new versions for `days` or `years` in `mode` "GOVERNANCE" or "COMPLIANCE".
+
+        Without a mode new versions are kept only if they ask for it. It cannot be switched off again.
+        https://www.backblaze.com/apidocs/b2-update-bucket
+        """
+        default = checked_default(mode, days, years)
         settings: dict[str, Any] = {"fileLockEnabled": True}
-        if (default_mode is None) != (default_days is None):
-            raise ValueError("default_mode and default_days belong together")
-        if default_mode is not None and default_days is not None:
-            check_number("default_days", default_days, 1, 36_500)
-            period = {"duration": default_days, "unit": "days"}
-            settings["defaultRetention"] = {"mode": check_text("default_mode", default_mode), "period": period}
+        period = {"duration": days or years, "unit": "days" if days else "years"} if default.mode else None
+        settings["defaultRetention"] = {"mode": default.mode and default.mode.lower(), "period": period}
         self.update_bucket(bucket, **settings)
 
 
@@ -153,7 +163,7 @@ class ProtectionVerbs(B2Base):
         until = value.get("retainUntilTimestamp")
         if not isinstance(until, int):
             raise ProtocolError("the retention in the answer has no end")
-        return Retention(str(value["mode"]), datetime.fromtimestamp(until / 1000, UTC))
+        return Retention(str(value["mode"]).upper(), datetime.fromtimestamp(until / 1000, UTC))
 
     def put_object_retention(
         self,
@@ -168,9 +178,7 @@ class ProtectionVerbs(B2Base):
 
         https://www.backblaze.com/apidocs/b2-update-file-retention
         """
-        if retention is not None and not isinstance(retention, Retention):
-            raise TypeError(f"retention must be a Retention, not {type(retention).__name__}")
-        document = {"mode": None, "retainUntilTimestamp": None} if retention is None else retention.checked().document()
+        document = retention_document(retention)
         name = self._name(bucket)
         file_id = self._version_id(key, version_id, name)
         fields = {

@@ -9,7 +9,6 @@ from s3func.b2.config import SMALL_FILE_MAX, check_bucket, check_key, check_vers
 from s3func.b2.headers import (
     LARGE_FILE_SHA1,
     CustomerKey,
-    Retention,
     Stored,
     check_encryption,
     encryption_document,
@@ -19,6 +18,7 @@ from s3func.b2.headers import (
 from s3func.b2.large import LargeUploads, part_size
 from s3func.b2.results import copy_result, plain_sha1
 from s3func.errors import InvalidRequest, NoSuchKey, NoSuchVersion, NotFound, ProtocolError
+from s3func.retention import Retention
 from s3func.transport.parallel import Crew
 from s3func.transport.transfer import ProgressCount, TransferConfig, checked_transfer
 from s3func.wire.b2json import parse_file

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from s3func.b2.config import check_text
 from s3func.errors import NotSupported
+from s3func.retention import Retention, checked_retention
 from s3func.wire.encoding import decode_component, encode_path, header_value, http_date
 
 INFO = "x-bz-info-"
@@ -30,7 +31,6 @@ DESCRIBED = ("cache-control", "content-disposition", "content-encoding", "conten
 """What B2 sends as a header of its own when the file is downloaded, and keeps as b2-… in the file's info."""
 # The re module compiles and keeps these when they are first used.
 _INFO_NAME = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
-_RETENTION_MODES = ("governance", "compliance")
 _CUSTOMER = "x-bz-server-side-encryption-customer-"
 
 
@@ -74,30 +74,12 @@ class CustomerKey:
         raise TypeError("a CustomerKey is not pickled: a secret must not end up in a file or a queue")
 
 
-class Retention(NamedTuple):
-    """Until when a version can be neither deleted nor replaced. mode: "governance" or "compliance"."""
-
-    mode: str
-    retain_until: datetime
-
-    def checked(self, name: str = "retention") -> Retention:
-        """Itself; TypeError or ValueError names the argument."""
-        if self.mode not in _RETENTION_MODES:
-            raise ValueError(f"{name}.mode must be one of {_RETENTION_MODES}, not {self.mode!r}")
-        if not isinstance(self.retain_until, datetime):
-            raise TypeError(f"{name}.retain_until must be a datetime, not {type(self.retain_until).__name__}")
-        if self.retain_until.utcoffset() is None:
-            raise ValueError(f"{name}.retain_until is a datetime without a time zone")
-        return self
-
-    @property
-    def milliseconds(self) -> int:
-        """The end as B2 writes it."""
-        return round(self.retain_until.timestamp() * 1000)
-
-    def document(self) -> dict[str, Any]:
-        """The JSON of it."""
-        return {"mode": self.mode, "retainUntilTimestamp": self.milliseconds}
+def retention_document(retention: Retention | None) -> dict[str, Any]:
+    """The JSON of a retention, as B2 writes mode and end; TypeError or ValueError names the argument."""
+    if retention is None:
+        return {"mode": None, "retainUntilTimestamp": None}
+    mode, until = checked_retention(retention)
+    return {"mode": mode.lower(), "retainUntilTimestamp": round(until.timestamp() * 1000)}
 
 
 class Stored(NamedTuple):
@@ -116,8 +98,9 @@ class Stored(NamedTuple):
             fields[INFO + name] = encode_path(value)
         fields.update(encryption_headers(self.encryption))
         if self.retention is not None:
-            fields["x-bz-file-retention-mode"] = self.retention.mode
-            fields["x-bz-file-retention-retain-until-timestamp"] = str(self.retention.milliseconds)
+            document = retention_document(self.retention)
+            fields["x-bz-file-retention-mode"] = document["mode"]
+            fields["x-bz-file-retention-retain-until-timestamp"] = str(document["retainUntilTimestamp"])
         if self.legal_hold is not None:
             fields["x-bz-file-legal-hold"] = "on" if self.legal_hold else "off"
         return fields
@@ -134,7 +117,7 @@ class Stored(NamedTuple):
     def protection(self) -> dict[str, Any]:
         """Retention and legal hold, for JSON."""
         return {
-            "fileRetention": None if self.retention is None else self.retention.document(),
+            "fileRetention": None if self.retention is None else retention_document(self.retention),
             "legalHold": None if self.legal_hold is None else ("on" if self.legal_hold else "off"),
         }
 
@@ -180,9 +163,7 @@ def stored(
         info[LAST_MODIFIED] = str(round(moment("last_modified", last_modified) * 1000))
     kind = ANY_TYPE if content_type is None else header_value("content_type", content_type)
     if retention is not None:
-        if not isinstance(retention, Retention):
-            raise TypeError(f"retention must be a Retention, not {type(retention).__name__}")
-        retention.checked()
+        checked_retention(retention)
     if legal_hold is not None and not isinstance(legal_hold, bool):
         raise TypeError(f"legal_hold must be a bool, not {type(legal_hold).__name__}")
     check_encryption(encryption)

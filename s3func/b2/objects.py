@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from s3func.b2 import operations
 from s3func.b2.config import check_key, check_version_id
-from s3func.b2.headers import CustomerKey, Retention, customer_headers, refuse
+from s3func.b2.headers import CustomerKey, customer_headers, refuse
 from s3func.b2.putting import PutEngine
 from s3func.b2.results import gone, hidden
 from s3func.errors import InvalidRequest, NoSuchKey, NoSuchVersion, NotFound, NotSupported, ServiceError
+from s3func.retention import Retention
 from s3func.transport.sources import source_of
 from s3func.wire.b2json import parse_file, parse_object
 from s3func.wire.ranges import byte_range

@@ -10,19 +10,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from s3func.errors import ProtocolError
+from s3func.retention import ObjectLockVerbs
 from s3func.s3 import operations, settings_operations
 from s3func.s3.base import S3Base
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from s3func.retention import ObjectLockConfiguration
     from s3func.wire.s3xml_acl import AccessControlPolicy, Grant
-    from s3func.wire.s3xml_config import CORSRule, ObjectLockConfiguration, Versioning
+    from s3func.wire.s3xml_config import CORSRule, Versioning
 
 _T = TypeVar("_T")
 
 
-class BucketSettingVerbs(S3Base):
+class BucketSettingVerbs(ObjectLockVerbs, S3Base):
     """get, put and delete of what a bucket can be told."""
 
     def get_bucket_location(self, *, bucket: str | None = None) -> str:
@@ -150,18 +152,10 @@ class BucketSettingVerbs(S3Base):
         Without a mode new objects are kept only if they ask for it. It cannot be switched off again.
         https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLockConfiguration.html
         """
-        from s3func.wire.s3xml_config import ObjectLockConfiguration, render_object_lock
+        from s3func.retention import checked_default
+        from s3func.wire.s3xml_config import render_object_lock
 
-        if mode not in {None, "GOVERNANCE", "COMPLIANCE"}:
-            raise ValueError(f"mode must be 'GOVERNANCE' or 'COMPLIANCE', not {mode!r}")
-        for name, value in (("days", days), ("years", years)):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
-                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-            if value is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}")
-        if (mode is None) != (days is None and years is None) or (days is not None and years is not None):
-            raise ValueError("give mode together with either days or years, or none of them")
-        body = render_object_lock(ObjectLockConfiguration(True, mode, days, years))
+        body = render_object_lock(checked_default(mode, days, years))
         self._put_bucket_setting("object-lock", body, bucket)
 
     def get_bucket_lifecycle_configuration(self, *, bucket: str | None = None) -> dict[str, Any]:

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from s3func.message import Request, Response
+    from s3func.retention import Retention
     from s3func.wire.s3xml_acl import AccessControlPolicy, Grant
-    from s3func.wire.s3xml_config import Retention
     from s3func.wire.s3xml_multipart import ObjectAttributes
 
 _T = TypeVar("_T")

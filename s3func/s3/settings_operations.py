@@ -5,16 +5,15 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Sto
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from hashlib import md5
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from s3func.errors import ProtocolError, ServiceError
-from s3func.s3.headers import check_key, check_text, time_value
+from s3func.retention import Retention, checked_retention
+from s3func.s3.headers import check_key, check_text
 from s3func.s3.operations import bare, on_bucket, with_document
 from s3func.s3.payload import DefaultChecksum
 from s3func.wire.encoding import encode_query, header_value
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from s3func.message import Request
     from s3func.s3.endpoints import Place
     from s3func.wire.s3xml_acl import AccessControlPolicy, Grant
-    from s3func.wire.s3xml_config import CORSRule, Retention
+    from s3func.wire.s3xml_config import CORSRule
 
 TIERS = ("Standard", "Bulk", "Expedited")
 
@@ -115,19 +114,9 @@ def access_headers(acl: str | AccessControlPolicy | None, grants: Iterable[Grant
 
 def retention_document(retention: Retention | None) -> bytes:
     """A Retention document, an empty one for None; TypeError or ValueError names the argument."""
-    from s3func.wire.s3xml_config import Retention, render_retention
+    from s3func.wire.s3xml_config import render_retention
 
-    if retention is None:
-        return render_retention(Retention())
-    mode, until = getattr(retention, "mode", None), getattr(retention, "retain_until", None)
-    if not isinstance(mode, str) or until is None:
-        raise TypeError(f"retention must be a Retention, not {type(retention).__name__}")
-    if mode.upper() not in {"GOVERNANCE", "COMPLIANCE"}:
-        raise ValueError(f"retention.mode must be 'GOVERNANCE' or 'COMPLIANCE', not {mode!r}")
-    if not isinstance(until, datetime):
-        raise TypeError(f"retention.retain_until must be a datetime, not {type(until).__name__}")
-    time_value("retention.retain_until", until)
-    return render_retention(Retention(mode.upper(), until))
+    return render_retention(Retention() if retention is None else Retention(*checked_retention(retention)))
 
 
 def cors_document(rules: Iterable[CORSRule | Mapping[str, Any]]) -> bytes:
@@ -159,6 +148,8 @@ def _cors_rule(rule: Mapping[str, Any]) -> CORSRule:
 
 def policy_document(policy: Mapping[str, Any] | str) -> bytes:
     """A policy as JSON; ValueError for a text that is none, before S3 says so."""
+    import json
+
     if isinstance(policy, Mapping):
         return json.dumps(policy, separators=(",", ":")).encode()
     if not isinstance(policy, str):
@@ -174,6 +165,8 @@ def policy_document(policy: Mapping[str, Any] | str) -> bytes:
 
 def parse_policy(body: bytes) -> dict[str, Any]:
     """The policy as plain values."""
+    import json
+
     try:
         found = json.loads(body)
     except ValueError as error:
@@ -203,6 +196,8 @@ def parse_inventories(body: bytes) -> tuple[list[dict[str, Any]], str | None]:
 
 def check_form(fields: Mapping[str, str] | None, conditions: Sequence[Mapping[str, str] | Sequence[Any]]) -> None:
     """What a form is made of, as far as it can be seen before it is signed; TypeError or ValueError names the argument."""
+    import json
+
     from s3func.wire.post_policy import parse_policy
 
     if fields is not None and not isinstance(fields, Mapping):

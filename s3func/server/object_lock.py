@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from s3func.errors import AccessDenied, ServiceError, service_error
+from s3func.retention import Retention
 from s3func.server.backend import BucketInfo, Guard, ObjectAttributes, StoredObject
 from s3func.server.call import Call
 from s3func.wire.encoding import iso8601, parse_iso8601
-from s3func.wire.s3xml_config import Retention, parse_object_lock
+from s3func.wire.s3xml_config import parse_object_lock
 
 OBJECT_LOCK = "object-lock"
 RETENTION = "retention"

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from s3func.errors import ProtocolError, ServiceError, service_error
+from s3func.retention import MODES, ObjectLockConfiguration, Retention
 from s3func.wire.encoding import encode_query
 from s3func.wire.s3xml_error import element, frame, open_document
 from s3func.wire.s3xml_fields import (
@@ -43,11 +43,9 @@ __all__ = [
     "parse_tagging_request",
     "render_tagging",
     "tagging_header",
-    "ObjectLockConfiguration",
     "parse_object_lock",
     "parse_object_lock_request",
     "render_object_lock",
-    "Retention",
     "parse_retention",
     "parse_retention_request",
     "render_retention",
@@ -69,7 +67,6 @@ _TAG_VALUE_MAX = 256
 _CORS_RULES_MAX = 100
 _CORS_METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 _RULE_ID_MAX = 255
-_MODES = ("GOVERNANCE", "COMPLIANCE")
 _RETENTION_DAYS_MAX = 36_500
 _RETENTION_YEARS_MAX = 100
 
@@ -79,22 +76,6 @@ class Versioning(NamedTuple):
 
     status: str | None = None
     mfa_delete: str | None = None
-
-
-class ObjectLockConfiguration(NamedTuple):
-    """Whether a bucket has Object Lock, and how long new objects are kept: `days` or `years`, never both."""
-
-    enabled: bool = True
-    mode: str | None = None
-    days: int | None = None
-    years: int | None = None
-
-
-class Retention(NamedTuple):
-    """How long one version is kept: "GOVERNANCE" or "COMPLIANCE", and an aware time; (None, None) takes it away."""
-
-    mode: str | None = None
-    retain_until: datetime | None = None
 
 
 class CORSRule(NamedTuple):
@@ -277,7 +258,7 @@ def _strict_object_lock(root: Element) -> ObjectLockConfiguration:
     if not lock.enabled:
         raise ProtocolError("ObjectLockEnabled must be Enabled")
     if lock.mode is not None:
-        _one_of("Mode", lock.mode, *_MODES)
+        _one_of("Mode", lock.mode, *MODES)
         if (lock.days is None) == (lock.years is None):
             raise ProtocolError("the default retention is given in days or in years")
     return lock
@@ -287,8 +268,8 @@ def render_object_lock(lock: ObjectLockConfiguration) -> bytes:
     """An ObjectLockConfiguration; ValueError for an unknown mode, or one without exactly one of days and years."""
     rule = ""
     if lock.mode is not None or lock.days is not None or lock.years is not None:
-        if lock.mode not in _MODES:
-            raise ValueError(f"mode is one of {', '.join(_MODES)}, not {lock.mode!r}")
+        if lock.mode not in MODES:
+            raise ValueError(f"mode is one of {', '.join(MODES)}, not {lock.mode!r}")
         if (lock.days is None) == (lock.years is None):
             raise ValueError("the default retention is given in days or in years")
         rule = (
@@ -321,15 +302,15 @@ def _strict_retention(root: Element) -> Retention:
     if (retention.mode is None) != (retention.retain_until is None):
         raise ProtocolError("a Retention has both a Mode and a RetainUntilDate")
     if retention.mode is not None:
-        _one_of("Mode", retention.mode, *_MODES)
+        _one_of("Mode", retention.mode, *MODES)
     return retention
 
 
 def render_retention(retention: Retention) -> bytes:
     """A Retention; ValueError for an unknown mode, half of one, and a naive time."""
     mode, moment = retention
-    if (mode is None) != (moment is None) or mode not in {None, *_MODES}:
-        raise ValueError(f"a retention has a mode ({' or '.join(_MODES)}) and a retain_until, or neither")
+    if (mode is None) != (moment is None) or mode not in {None, *MODES}:
+        raise ValueError(f"a retention has a mode ({' or '.join(MODES)}) and a retain_until, or neither")
     if moment is not None and moment.tzinfo is None:
         raise ValueError("retain_until must be aware of its time zone")
     return frame("Retention", given("Mode", mode) + given_time("RetainUntilDate", moment))

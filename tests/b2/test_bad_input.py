@@ -98,7 +98,7 @@ CALLS: list[tuple[str, Callable[[B2Session], Any]]] = [
     ("retention", lambda s: s.put_object_retention("key", "2027")),  # type: ignore[arg-type]  # a text is wrong
     ("call", lambda s: s.request("../b2_x")),
     ("call", lambda s: s.request("list_buckets")),
-    ("default_days", lambda s: s.put_object_lock_config(default_mode="governance")),
+    ("mode", lambda s: s.put_object_lock_configuration("governance")),
 ]
 
 

@@ -31,7 +31,7 @@ VERBS: list[Callable[[B2Session], Any]] = [
     lambda s: s.list_buckets(),
     lambda s: s.head_bucket(),
     lambda s: s.create_bucket("bucket-two"),
-    lambda s: s.get_object_lock_config(),
+    lambda s: s.get_object_lock_configuration(),
     lambda s: s.get_object_legal_hold("key", "an-id"),
     lambda s: s.get_object_retention("key", "an-id"),
     lambda s: list(s.list_app_keys()),

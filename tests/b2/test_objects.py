@@ -572,7 +572,7 @@ def test_legal_hold_and_retention() -> None:
     assert session.get_object_retention("key") is None
     until = datetime(2027, 1, 1, tzinfo=UTC)
     session.put_object_retention("key", Retention("governance", until))
-    assert Retention("governance", until) == session.get_object_retention("key")
+    assert Retention("GOVERNANCE", until) == session.get_object_retention("key")
     session.put_object_retention("key", None, bypass_governance=True)
     assert session.get_object_retention("key") is None
     with pytest.raises(NoSuchVersion):

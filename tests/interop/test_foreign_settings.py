@@ -14,7 +14,7 @@ import pytest
 
 from s3func import S3Session
 from s3func.errors import AccessDenied, NotFound
-from s3func.wire.s3xml_config import Retention
+from s3func.retention import Retention
 from tests.interop.servers import ForeignServer, connect, new_bucket
 from tests.s3.test_same_as_botocore import ACCESS_BLOCK, INVENTORY, NOTIFICATION, WEBSITE
 from tests.s3.test_settings import holds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from s3func.wire.s3xml_config import Retention
+from s3func.retention import Retention
 from tests.s3.test_same_as_botocore import (
     ACCESS_BLOCK,
     ENCRYPTION,
@@ -88,6 +88,8 @@ def rows(keys: list[Any], versions: list[Any], buckets: list[Any], seconds: list
             about_bucket | {"mode": [5, "x", None], "days": [0, "1", True, 1.5, None], "years": [0, "1", True, 1.5, 1]},
             nothing,
         ),
+        "get_object_lock_config": ({}, {}, nothing),
+        "put_object_lock_config": ({"lock": True}, {"lock": [None, 0, 1, "x"]}, nothing),
         "put_object_legal_hold": (
             key | {"hold": True},
             about_object | {"hold": [None, 1, "ON"]},

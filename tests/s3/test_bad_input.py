@@ -561,7 +561,7 @@ def cases(verb: Verb) -> Iterator[Any]:
     """One parameter per bad value."""
     for argument, values in verb.bad.items():
         for value in values:
-            yield pytest.param(argument, value, id=f"{argument}={ascii(value)[:30]}")
+            yield pytest.param(argument, value, id=f"{argument}={ascii(value).partition(' at 0x')[0][:30]}")
 
 
 def verb_cases() -> Iterator[Any]:

@@ -22,8 +22,9 @@ from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]
 from botocore.config import Config  # type: ignore[import-untyped]
 
 from s3func import S3Session
+from s3func.retention import Retention
 from s3func.wire.s3xml_acl import AccessControlPolicy, Grant, Grantee
-from s3func.wire.s3xml_config import CORSRule, Retention
+from s3func.wire.s3xml_config import CORSRule
 from s3func.wire.s3xml_fields import Owner
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, Recorder, Sent, recorded
 

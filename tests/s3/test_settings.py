@@ -11,9 +11,10 @@ import pytest
 from s3func import S3Session
 from s3func.errors import AccessDenied, InvalidRequest, NotFound, NotSupported, S3FuncError
 from s3func.message import Request, Response
+from s3func.retention import Retention
 from s3func.server import MemoryBackend, S3App
 from s3func.wire.s3xml_acl import Grant, Grantee
-from s3func.wire.s3xml_config import CORSRule, Retention
+from s3func.wire.s3xml_config import CORSRule
 from tests.s3.rigs import Recorder, recorded
 from tests.s3.test_same_as_botocore import ACCESS_BLOCK, LIFECYCLE, LOGGING, NOTIFICATION, POLICY, REPLICATION, WEBSITE
 

@@ -9,10 +9,11 @@ import pytest
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from s3func.errors import AccessDenied
+from s3func.retention import ObjectLockConfiguration, Retention
 from s3func.server.backend import BucketInfo, StoredObject
 from s3func.server.object_lock import OBJECT_LOCK, RETENTION, default_lock, lock_headers, retention_guard
 from s3func.wire.encoding import iso8601
-from s3func.wire.s3xml_config import ObjectLockConfiguration, Retention, render_object_lock
+from s3func.wire.s3xml_config import render_object_lock
 from tests.server.forge import Caller, code
 
 NOW = 1_800_000_000.0

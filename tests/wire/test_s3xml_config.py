@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func.errors import InvalidRequest, NotFound, ProtocolError, ServiceError
+from s3func.retention import ObjectLockConfiguration, Retention
 from s3func.wire import s3xml_config as documents
-from s3func.wire.s3xml_config import CORSRule, ObjectLockConfiguration, Retention, Versioning
+from s3func.wire.s3xml_config import CORSRule, Versioning
 from tests.wire.oracle import parsed, serialized
 
 MOMENT = datetime(2026, 11, 21, 10, 0, 0, 123000, tzinfo=UTC)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from s3func.message import Response
+from s3func.retention import ObjectLockConfiguration
 from s3func.server.b2.call import B2Call, answer, settings_of
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import BucketInfo
@@ -18,7 +19,7 @@ from s3func.server.backends.identity import bucket_identity
 from s3func.server.encryption import ENCRYPTION
 from s3func.server.object_lock import OBJECT_LOCK
 from s3func.wire.b2json_account import StoredBucket, render_bucket, render_buckets
-from s3func.wire.s3xml_config import ObjectLockConfiguration, parse_object_lock, render_object_lock
+from s3func.wire.s3xml_config import parse_object_lock, render_object_lock
 from s3func.wire.s3xml_stored import render_configuration
 
 SETTINGS = "b2"

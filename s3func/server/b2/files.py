@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from s3func.results import decode_metadata
+from s3func.retention import Retention
 from s3func.server.b2.keyring import Key
 from s3func.server.b2.refusals import bad_request, refuse
 from s3func.server.backend import BucketInfo, ObjectAttributes, Part, StoredObject
@@ -26,7 +27,6 @@ from s3func.server.encryption import ENCRYPTION, object_encryption
 from s3func.server.object_lock import LEGAL_HOLD, OBJECT_LOCK, RETENTION, default_lock, retention_document, retention_of
 from s3func.server.powers import Upload
 from s3func.wire.b2json import NO_SHA1, UNVERIFIED, StoredFile, StoredPart
-from s3func.wire.s3xml_config import Retention
 
 ABOUT = "b2"
 """The document of an object about what only B2 wants to know."""

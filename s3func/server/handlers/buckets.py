@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from s3func.errors import BucketAlreadyExists, ServiceError, service_error
 from s3func.message import Response
 from s3func.models import BucketEntry
+from s3func.retention import ObjectLockConfiguration
 from s3func.server.access import ACL, OWNERSHIP, BucketAccess, read_grants
 from s3func.server.attributes import refuse_unimplemented
 from s3func.server.call import Call
@@ -19,7 +20,7 @@ from s3func.server.object_lock import ENABLED, OBJECT_LOCK
 from s3func.server.payload import Payload
 from s3func.server.powers import editable, versioned
 from s3func.wire import s3xml
-from s3func.wire.s3xml_config import ObjectLockConfiguration, render_object_lock
+from s3func.wire.s3xml_config import render_object_lock
 
 CONFIGURATION_BYTES_MAX = 64 * 1024
 MAX_BUCKETS = 10_000

@@ -24,6 +24,7 @@ from s3func.errors import (
     S3FuncError,
     ServiceError,
 )
+from s3func.retention import ObjectLockConfiguration
 from s3func.server import S3App
 from s3func.transport.transfer import TransferConfig
 from tests.faults.clock import FakeClock
@@ -152,21 +153,21 @@ def test_a_legal_hold(session: B2Session) -> None:
     assert not session.exists("key", put.version_id)
 
 
-@pytest.mark.parametrize("mode", ["governance", "compliance"])
+@pytest.mark.parametrize("mode", ["governance", "COMPLIANCE"])
 def test_a_retention(session: B2Session, mode: str) -> None:
     """Until its end a version stays; governance gives way to who may bypass it, compliance to nobody."""
     until = (datetime.now(UTC) + timedelta(days=2)).replace(microsecond=0)
     put = session.put_object("key", b"content", retention=Retention(mode, until))
-    assert Retention(mode, until) == session.get_object_retention("key")
+    assert Retention(mode.upper(), until) == session.get_object_retention("key")
     with pytest.raises(AccessDenied):
         session.delete_object("key", put.version_id)
-    if mode == "compliance":
+    if mode == "COMPLIANCE":
         with pytest.raises(S3FuncError):
             session.put_object_retention("key", None, bypass_governance=True)
         with pytest.raises(AccessDenied):
             session.delete_object("key", put.version_id, bypass_governance=True)
         session.put_object_retention("key", Retention(mode, until + timedelta(days=1)))
-        assert Retention(mode, until + timedelta(days=1)) == session.get_object_retention("key")
+        assert Retention(mode.upper(), until + timedelta(days=1)) == session.get_object_retention("key")
     else:
         session.delete_object("key", put.version_id, bypass_governance=True)
         assert not session.exists("key")
@@ -174,17 +175,22 @@ def test_a_retention(session: B2Session, mode: str) -> None:
 
 def test_the_default_of_a_bucket(app: S3App, session: B2Session) -> None:
     """What a bucket demands of new files is set, told, and given to each; the other API sees the same."""
-    session.put_object_lock_config(default_mode="governance", default_days=3)
+    session.put_object_lock_configuration("GOVERNANCE", days=3)
     put = session.put_object("key", b"content")
     kept = session.get_object_retention("key")
     assert kept is not None
-    assert "governance" == kept.mode
+    assert "GOVERNANCE" == kept.mode
+    assert kept.retain_until is not None
     assert timedelta(days=2) < kept.retain_until - datetime.now(UTC) < timedelta(days=4)
     # Closing a session in the app's process closes the app.
     other = S3Session(KEY_ID, SECRET, BUCKET, transport=app)
     with pytest.raises(AccessDenied):
         other.delete_object("key", put.version_id)
-    assert session.get_object_lock_config()
+    assert ObjectLockConfiguration(True, "GOVERNANCE", 3) == session.get_object_lock_configuration()
+    session.put_object_lock_config(True)
+    assert ObjectLockConfiguration(True) == session.get_object_lock_config()
+    with pytest.raises(NotSupported):
+        session.put_object_lock_config()
 
 
 @pytest.mark.parametrize("size", [7, len(LARGE)])
