@@ -24,7 +24,7 @@ from s3func.errors import (
     SyncError,
     SyncIncomplete,
 )
-from s3func.sync.deleting import delete_all
+from s3func.sync import deleting
 from s3func.sync.events import (
     BytesMoved,
     Deleted,
@@ -35,6 +35,8 @@ from s3func.sync.events import (
     ScanPage,
     Summary,
 )
+from s3func.sync.local import LocalTree
+from s3func.sync.names import printable
 from s3func.sync.report import Report
 from s3func.sync.settling import Conflicts, TransferKind, settled
 from s3func.sync.spool import Spool
@@ -191,7 +193,7 @@ class _Run:
         self._report = Report()
         self._deletes = Spool()
         # A plan that is complete before it is carried out was made some time before.
-        self._is_fresh = not getattr(plan, "is_complete", False)
+        self._fresh_until = 0.0 if getattr(plan, "is_complete", False) else time.monotonic() + deleting.FRESH_SECONDS
         self._tried = 0
         self._blocked: list[Operation] = []
         self._held: list[Operation] = []
@@ -311,6 +313,14 @@ class _Run:
                     self._take(outcome)
             raise
         self._take_all(movers)
+        self._check_roots()
+
+    def _check_roots(self) -> None:
+        """A disk that was taken away since the scan leaves an empty folder: what seems to have vanished is there, elsewhere."""
+        plan = self._plan
+        for side, proof in zip((plan.source, plan.target), getattr(plan, "proofs", ()), strict=False):
+            if isinstance(side, LocalTree) and proof.identity is not None and side.identity() != proof.identity:
+                raise SyncIncomplete(f"{printable(side.root)!r} is another folder now than when it was scanned")
 
     def _take_all(self, movers: Carriers) -> None:
         for outcome in movers.outcomes():
@@ -452,8 +462,8 @@ class _Run:
         plan.guard(len(deletes), 0)
         if plan.state is not None:
             plan.state.doubt(operation.name for operation in deletes)
-        for operation, kept, error in delete_all(
-            plan.target, deletes, self._keeper, self._check_deadline, is_fresh=self._is_fresh
+        for operation, kept, error in deleting.delete_all(
+            plan.target, deletes, self._keeper, self._check_deadline, fresh_until=self._fresh_until
         ):
             self._tried += 1
             if error is not None:

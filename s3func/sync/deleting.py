@@ -2,13 +2,16 @@
 
 Rule 1: nothing here decides whether to delete; apply() asks the plan's guards before it comes here.
 Rule 2: of a folder, a file is removed only if it still is what was seen; a changed one is a failure, and stays. Of a store,
-        a thousand keys go with one request, which knows no conditions: so the listing that saw them has to be of this run.
-        For a plan that was made before, the keys are listed once more.
+        a thousand keys go with one request, which knows no conditions: so the listing that saw them has to be of this
+        moment. For a plan that was made before, and after transfers that took a while, the keys are listed once more.
 Rule 3: what was not deleted is told by name.
 """
 
 from __future__ import annotations
 
+import math
+import time
+from bisect import bisect_right
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +21,15 @@ from s3func.sync.local import LocalTree
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from s3func.models import ObjectEntry
     from s3func.sync.endpoints import Endpoint
     from s3func.sync.keeping import Keeper
-    from s3func.sync.operation import Operation
+    from s3func.sync.operation import Operation, Side
     from s3func.sync.remote import RemotePrefix
 
 BATCH = 1000
+FRESH_SECONDS = 10.0
+"""For how long after its beginning a run takes what it listed for what is there."""
 
 Deletion = tuple["Operation", "str | None", "Exception | None"]
 """A step, where its content is kept, and why it was not carried out."""
@@ -35,11 +41,11 @@ def delete_all(
     keeper: Keeper | None,
     check: Callable[[], None],
     *,
-    is_fresh: bool = True,
+    fresh_until: float = math.inf,
 ) -> Iterator[Deletion]:
     """Delete, and tell of each name what became of it. check: called between two steps, ends the work by raising.
 
-    is_fresh: the plan was made in this run.
+    fresh_until: in seconds of time.monotonic(), until when what was listed counts as what is there.
     """
     if isinstance(target, LocalTree):
         yield from _delete_files(target, operations, keeper, check)
@@ -47,33 +53,61 @@ def delete_all(
     iterator = iter(operations)
     while batch := list(islice(iterator, BATCH)):
         check()
-        if not is_fresh:
-            changed = _changed(target, batch)
+        if time.monotonic() > fresh_until:
+            there = _there(target, batch)
+            remaining = []
             for operation in batch:
-                if operation.name in changed:
-                    yield operation, None, changed[operation.name]
-            batch = [operation for operation in batch if operation.name not in changed]
+                row = there.get(operation.name)
+                if row is None:
+                    # Gone already, and whoever brings it back now wants it.
+                    yield operation, None, None
+                elif _is_changed(row, operation.target):
+                    yield operation, None, SyncConflict(f"{operation.name!r} has changed since it was listed")
+                else:
+                    remaining.append(operation)
+            batch = remaining
         yield from _delete_objects(target, batch, keeper)
 
 
-def _changed(remote: RemotePrefix, batch: list[Operation]) -> dict[str, Exception]:
-    """Which of these objects are not what the plan saw; of one that is gone already nothing is to be said."""
-    expected = {operation.name: operation.target for operation in batch}
-    changed: dict[str, Exception] = {}
-    last, length = max(expected), len(remote.prefix)
-    # A listing begins behind a key, so it begins behind the first one without its last letter.
-    first = remote.key(min(expected))
+def _there(remote: RemotePrefix, batch: list[Operation]) -> dict[str, ObjectEntry]:
+    """What is listed now of these names: with a page for each, or with the pages from first to last, if those are fewer."""
+    length = len(remote.prefix)
+    wanted = sorted({operation.name for operation in batch})
+    names = set(wanted)
+    found: dict[str, ObjectEntry] = {}
     listing: Any = remote.session.list_objects
-    for row in listing(remote.prefix or None, start_after=first[:-1] or None, bucket=remote.bucket):
-        name = row.key[length:]
-        if name > last:
+    if remote.order == "sort":
+        rows = listing(remote.prefix or None, bucket=remote.bucket)
+        return {name: row for row in rows if (name := row.key[length:]) in names}
+    at, last = 0, ""
+    while at < len(wanted):
+        before = max(last, _before(remote.key(wanted[at])))
+        page = next(listing(remote.prefix or None, start_after=before or None, bucket=remote.bucket).pages())
+        for row in page.entries:
+            if (name := row.key[length:]) in names:
+                found[name] = row
+        if page.entries:
+            last = page.entries[-1].key
+            at = bisect_right(wanted, last[length:])
+        elif page.is_truncated:
+            # All that were on the page are gone by now, or hidden: the pages behind it are asked for one after the other.
+            rows = listing(remote.prefix or None, start_after=before or None, bucket=remote.bucket)
+            return found | {name: row for row in rows if (name := row.key[length:]) in names}
+        if not page.is_truncated:
             break
-        if name not in expected:
-            continue
-        side = expected[name]
-        if side is None or (row.size, row.etag) != (side.size, side.etag or row.etag):
-            changed[name] = SyncConflict(f"{name!r} has changed since the plan was made")
-    return changed
+    return found
+
+
+def _before(key: str) -> str:
+    """A text that comes before the key, with as little as possible in between; a listing begins behind it."""
+    return key[:-1] + chr(ord(key[-1]) - 1) if "!" < key[-1] <= "~" else key[:-1]
+
+
+def _is_changed(row: ObjectEntry, expected: Side | None) -> bool:
+    """Whether an object is not what the plan saw, be it that the same content was written once more."""
+    if expected is None or row.size != expected.size or (expected.etag and row.etag != expected.etag):
+        return True
+    return None not in (expected.modified, row.last_modified) and expected.modified != row.last_modified.timestamp()  # type: ignore[union-attr]  # not None
 
 
 def _delete_files(

@@ -12,7 +12,7 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from s3func.connect import is_url
-from s3func.errors import NotFound, SyncError
+from s3func.errors import NoSuchBucket, NotFound, SyncError
 from s3func.sync.endpoints import as_endpoint
 from s3func.sync.local import TRASH, LocalTree
 from s3func.sync.names import printable
@@ -86,7 +86,10 @@ class Keeper:
                 dest_bucket=bucket,
                 source_if_match=expected or None,
             )
-        except NotFound:
+        except NotFound as error:
+            # Only what is gone already needs not be kept: a backup's bucket that is not there is answered in the same way.
+            if isinstance(error, NoSuchBucket) or target.has(name):
+                raise
             return None
         return key
 
@@ -112,7 +115,9 @@ class Keeper:
                     raise
                 except OSError:
                     _copy_file(folder.descriptor, at, bin_.descriptor, to, bin_.at(hidden_name(name)))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if target.side(path) is not None:
+                raise SyncError(f"{printable(path)!r} could not be kept: the folder for it went away") from error
             return None
         except OSError as error:
             raise SyncError(f"{printable(path)!r} could not be kept: {error.strerror or error}") from error

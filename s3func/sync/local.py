@@ -64,6 +64,14 @@ class LocalTree:
         """The folder's path."""
         return self.root
 
+    def identity(self) -> tuple[int, int] | None:
+        """Device and inode of the folder as it is now; None where there is none."""
+        try:
+            status = os.stat(self.root)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
     def __repr__(self) -> str:
         return f"LocalTree({self.root!r})"
 

@@ -97,6 +97,17 @@ class RemotePrefix:
         """
         return RemoteScan(self, filters, other if isinstance(other, LocalTree) else None)
 
+    def has(self, name: str) -> bool:
+        """Whether an object of this name is listed; one request."""
+        key = self.key(name)
+        if self.order == "sort":
+            # These list whole folders only, and in an order of their own.
+            folder = key[: key.rfind("/") + 1]
+            return any(row.key == key for row in self.session.list_objects(folder or None, bucket=self.bucket))
+        listing = self.session.list_objects(key, max_keys=1, bucket=self.bucket)  # type: ignore[call-arg]
+        # Of all keys that begin so it is the first one.
+        return next((row.key == key for row in listing), False)
+
     def has_below(self, name: str) -> bool:
         """Whether there is an object whose name begins so; one request."""
         listing = self.session.list_objects(self.key(name), max_keys=1, bucket=self.bucket)  # type: ignore[call-arg]
