@@ -93,6 +93,7 @@ DOORS = {
     "sqlite3": ("server/backends/", "sync/"),
     "click": ("cli/",),
     "pytest": ("pytest_plugin.py",),
+    "tomlkit": ("cli/",),
     "tqdm": ("cli/", "progress.py"),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem/",),

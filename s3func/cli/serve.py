@@ -8,6 +8,7 @@ in by default: the address is loopback, requests must be signed, and `--no-auth`
 
 from __future__ import annotations
 
+import errno
 import logging
 import secrets
 import shlex
@@ -21,6 +22,7 @@ import click
 
 from s3func import __version__
 from s3func.cli.stores import StoreChoice, choose, open_store, store_options
+from s3func.cli.teaching import TeachingCommand
 
 if TYPE_CHECKING:
     from s3func.server import S3App, Users
@@ -80,7 +82,14 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
         raise click.BadParameter(str(error), ctx, param) from None
 
 
-@click.command()
+@click.command(
+    cls=TeachingCommand,
+    examples="""
+    s3func serve --path /srv/s3
+    s3func serve --listen :9000 --no-auth
+    s3func serve --backend-config archive --read-only
+    """,
+)
 @store_options
 @click.option(
     "--listen",
@@ -125,10 +134,7 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
     "/-/journal.",
 )
 @click.option("--debug", is_flag=True, help="Log every request: method, path, status, time.")
-@click.pass_context
 def serve(
-    context: click.Context,
-    /,
     address: Address,
     access_key_id: str | None,
     secret_access_key: str | None,
@@ -140,7 +146,7 @@ def serve(
     kms_key_ids: tuple[str, ...],
     faults: bool,
     debug: bool,
-    **store: str | None,
+    **store: Any,
 ) -> None:
     """Serve S3 on a port, until interrupted.
 
@@ -154,7 +160,7 @@ def serve(
         raise click.UsageError("--public goes with --no-auth; with keys, --listen is enough")
     if no_auth and (access_key_id or secret_access_key or users_file is not None):
         raise click.UsageError("--no-auth and keys exclude each other")
-    choice = choose(context, store)
+    choice = choose(store)
     users = None if users_file is None else _users(users_file)
     keys = _keys(access_key_id, secret_access_key, is_needed=users is None)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
@@ -225,7 +231,9 @@ def _run(app: S3App, address: Address, ready: Callable[[str], None]) -> None:
         listen(app, address.host, address.port, ready=ready)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise click.ClickException(f"cannot listen on {address.host}:{address.port}: {reason}") from None
+        # What can be done about a port that somebody has; other reasons have other remedies.
+        hint = "; --listen :0 takes a free port" if error.errno == errno.EADDRINUSE else ""
+        raise click.ClickException(f"cannot listen on {address.host}:{address.port}: {reason}{hint}") from None
 
 
 def _instructions(

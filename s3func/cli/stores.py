@@ -1,20 +1,28 @@
-"""Which store `s3func serve` puts behind the server: from its options, and from a file of named backends.
+"""Which store `s3func serve` puts behind the server: from its options, from a file of named backends, from variables.
 
-The file is TOML with a table per backend, `[name]`, with `type` and the settings of that type, whose names are those of
-the options (`path`, `durability`; `endpoint_url`, `region`, `profile`, `bucket`, `access_key_id`, `secret_access_key`).
-What an option says counts more than what the file says.
+A setting counts as the first of these says that has it: an option, the table of backends.toml, its variable. Which
+settings there are, a backend says itself; see "Add a backend" in docs/server.md.
 """
 
 from __future__ import annotations
 
+import importlib
 import os
-import tomllib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-from click.core import ParameterSource
+
+from s3func.cli.backends_file import backends_path, is_readable_by_others, read_table
+from s3func.cli.obscure import is_obscured, reveal
+from s3func.server.backends.settings import (
+    BackendType,
+    Setting,
+    SettingValue,
+    check_settings,
+    setting_of,
+    suggestion,
+)
 
 if TYPE_CHECKING:
     from s3func.server import Backend
@@ -27,8 +35,7 @@ BACKENDS = {
 }
 """Type of a backend to the class that satisfies `BackendType`; see "Add a backend" in docs/server.md."""
 
-TYPES = ("memory", "local", "session")
-# Setting → the option that it is given with.
+# Settings that are typed often enough to have an option of their own; the others are given with --set.
 OPTIONS = {
     "path": "--path",
     "durability": "--durability",
@@ -39,30 +46,96 @@ OPTIONS = {
     "access_key_id": "--upstream-access-key-id",
     "secret_access_key": "--upstream-secret-access-key",
 }
-_OF_LOCAL = frozenset({"path", "durability"})
-_OF_TYPE = {"memory": frozenset[str](), "local": _OF_LOCAL, "session": frozenset(OPTIONS) - _OF_LOCAL}
 
 
 class StoreChoice(NamedTuple):
-    """A type, and the settings that it was given."""
+    """A type, and the settings that it was given: all of them, checked, and with nothing obscured."""
 
     type: str
-    settings: Mapping[str, str]
+    settings: Mapping[str, SettingValue]
 
     @property
     def place(self) -> str:
         """Where the objects are, for people."""
-        if self.type == "memory":
-            return "memory, and end with the server"
-        if self.type == "local":
-            return str(Path(self.settings["path"]).absolute())
-        where = self.settings.get("endpoint_url", "the store that the environment names")
-        bucket = self.settings.get("bucket")
-        return where if bucket is None else f"{where}, bucket {bucket}"
+        return backend_type(self.type).place_of(self.settings)
 
     def __repr__(self) -> str:
-        shown = {name: value for name, value in self.settings.items() if name != "secret_access_key"}
-        return f"StoreChoice({self.type!r}, {shown!r})"
+        return f"StoreChoice({self.type!r}, {masked(backend_type(self.type), self.settings)!r})"
+
+
+def backend_type(name: str) -> BackendType:
+    """The class that a type's name stands for, of the table or as `module:Class`. ValueError, with a suggestion."""
+    place = BACKENDS.get(name, name)
+    module, colon, attribute = place.partition(":")
+    if not colon:
+        hint = suggestion(name, tuple(BACKENDS)) or f"; there are {', '.join(BACKENDS)}"
+        raise ValueError(f"there is no backend {name!r}{hint}")
+    try:
+        found: BackendType = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ValueError(f"the backend {name!r} cannot be imported: {error}") from None
+    if not (hasattr(found, "SETTINGS") and hasattr(found, "from_settings") and hasattr(found, "place_of")):
+        raise ValueError(f"{place} is no type of backends: it has no SETTINGS, from_settings and place_of")
+    return found
+
+
+def masked(kind: BackendType, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings as they may be shown: without what is secret, and without what nobody knows, which may be."""
+    shown = {}
+    for name, value in settings.items():
+        setting = next((each for each in kind.SETTINGS if each.name == name), None)
+        is_hidden = setting is None or setting.secret or is_obscured(value)
+        shown[name] = "********" if is_hidden else value
+    return shown
+
+
+def table_settings(table: Mapping[str, Any]) -> tuple[str, dict[str, SettingValue]]:
+    """Type and settings of a table of backends.toml, as far as they go; ValueError says what is wrong with it."""
+    name = table.get("type", "")
+    if not name:
+        raise ValueError(f"a backend needs a type: {', '.join(BACKENDS)}")
+    kind = backend_type(str(name))
+    settings = {}
+    for key, value in table.items():
+        if key != "type":
+            setting = setting_of(kind, key)
+            try:
+                settings[key] = setting.check(reveal(value) if is_obscured(value) else value)
+            except ValueError as error:
+                # A damaged text does not say which one it is.
+                said = str(error)
+                raise ValueError(said if said.startswith(key) else f"{key}: {said}") from None
+    return str(name), settings
+
+
+def complete(name: str, settings: Mapping[str, SettingValue]) -> StoreChoice:
+    """The choice of these settings, and of the variables of those that are missing. ValueError."""
+    kind = backend_type(name)
+    found = dict(settings)
+    for setting in kind.SETTINGS:
+        text = os.environ.get(setting.variable) if setting.variable else None
+        if text and setting.name not in found:
+            try:
+                found[setting.name] = setting.parse(text)
+            except ValueError as error:
+                raise ValueError(f"{setting.variable}: {error}") from None
+    return StoreChoice(name, check_settings(kind, found))
+
+
+def assignment(kind: BackendType, text: str) -> tuple[str, SettingValue]:
+    """The setting that NAME=VALUE gives. ValueError: unknown, of the wrong type, or a secret."""
+    name, equals, value = text.partition("=")
+    setting = setting_of(kind, name.strip())
+    if setting.secret:
+        raise ValueError(f"{setting.name} is a secret, and others can see a command line: {_instead(setting)}")
+    if not equals:
+        raise ValueError(f"{name!r} is not NAME=VALUE")
+    return setting.name, setting.parse(value)
+
+
+def _instead(setting: Setting) -> str:
+    ways = [f"set {setting.variable}"] if setting.variable else []
+    return " or ".join([*ways, f"use s3func config with --secret {setting.name}"])
 
 
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -76,15 +149,22 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--backend",
-            "backend_type",
-            type=click.Choice(TYPES),
-            help="Where objects are kept: local with --path and memory without it are assumed; session is a gateway to "
-            "another S3 store.",
+            "backend_name",
+            metavar="TYPE",
+            help=f"Where objects are kept: {', '.join(BACKENDS)}, or the class of another distribution, module:Class. "
+            "local with --path and memory without it are assumed; session is a gateway to another store.",
         ),
         click.option(
             "--backend-config",
             metavar="NAME",
-            help=f"The backend of this name in {_file()}; options change what it says.",
+            help="The backend of this name in backends.toml (s3func config); options change what it says.",
+        ),
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Any setting of the backend but secrets, as backends.toml has it. Settings of each: s3func config types.",
         ),
         click.option(
             "--durability",
@@ -94,28 +174,18 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--upstream-endpoint-url",
-            envvar="S3FUNC_UPSTREAM_ENDPOINT_URL",
-            show_envvar=True,
             metavar="URL",
-            help="Of --backend session: the store behind this server. What is not given comes from AWS's variables "
-            "and profiles.",
+            help="Of --backend session: the store behind this server, also S3FUNC_UPSTREAM_ENDPOINT_URL. What is not "
+            "given comes from AWS's variables and profiles.",
         ),
         click.option("--upstream-region", metavar="REGION", help="Its region."),
         click.option("--upstream-profile", metavar="NAME", help="The profile with its keys."),
         click.option("--upstream-bucket", metavar="BUCKET", help="Serve this one of its buckets only."),
-        click.option(
-            "--upstream-access-key-id",
-            envvar="S3FUNC_UPSTREAM_ACCESS_KEY_ID",
-            show_envvar=True,
-            metavar="ID",
-            help="Its key.",
-        ),
+        click.option("--upstream-access-key-id", metavar="ID", help="Its key, also S3FUNC_UPSTREAM_ACCESS_KEY_ID."),
         click.option(
             "--upstream-secret-access-key",
-            envvar="S3FUNC_UPSTREAM_SECRET_ACCESS_KEY",
-            show_envvar=True,
             metavar="SECRET",
-            help="The secret of that key.",
+            help="The secret of that key, also S3FUNC_UPSTREAM_SECRET_ACCESS_KEY, which others cannot see.",
         ),
     ]
     for option in reversed(options):
@@ -123,83 +193,74 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def choose(context: click.Context, store: Mapping[str, str | None]) -> StoreChoice:
-    """The store that options and file ask for; UsageError where they do not fit each other."""
-    backend_type, backend_config = store["backend_type"], store["backend_config"]
-    settings: dict[str, str] = {}
-    if backend_config is not None:
-        settings = dict(_named_backend(backend_config))
-        type_in_file = settings.pop("type")
-        if backend_type not in (None, type_in_file):
-            raise click.UsageError(f"--backend {backend_type}: [{backend_config}] is {type_in_file}")
-        backend_type = type_in_file
-    elif backend_type is None:
-        backend_type = "memory" if store["path"] is None else "local"
-    for name, option in OPTIONS.items():
-        parameter = option.removeprefix("--").replace("-", "_")
-        value = store[parameter]
-        if value is not None and name in _OF_TYPE[backend_type]:
-            settings[name] = value
-        # An upstream's keys may stand in the environment of a server that has no use for them.
-        elif value is not None and context.get_parameter_source(parameter) is not ParameterSource.ENVIRONMENT:
-            raise click.UsageError(f"{option} does not go with a {backend_type} backend")
-    if backend_type == "local" and "path" not in settings:
-        raise click.UsageError("a local backend needs --path")
-    if ("access_key_id" in settings) != ("secret_access_key" in settings):
-        missing = "secret_access_key" if "access_key_id" in settings else "access_key_id"
-        raise click.UsageError(f"half a key pair: {OPTIONS[missing]} is missing")
-    return StoreChoice(backend_type, settings)
+def choose(store: Mapping[str, Any]) -> StoreChoice:
+    """The store that options, file and variables ask for. UsageError for an option, ClickException for the file."""
+    name: str | None = store["backend_name"]
+    settings: dict[str, SettingValue] = {}
+    if store["backend_config"] is not None:
+        name_in_file, settings = _named(store["backend_config"])
+        if name not in (None, name_in_file):
+            raise click.UsageError(f"--backend {name}: [{store['backend_config']}] is {name_in_file}")
+        name = name_in_file
+    elif name is None:
+        name = "memory" if store["path"] is None else "local"
+    try:
+        kind = backend_type(name)
+    except ValueError as error:
+        raise click.UsageError(f"--backend: {error}") from None
+    known = {setting.name for setting in kind.SETTINGS}
+    for setting, option in OPTIONS.items():
+        value = store[option.removeprefix("--").replace("-", "_")]
+        if value is not None and setting not in known:
+            raise click.UsageError(f"{option} does not go with a {name} backend")
+        if value is not None:
+            settings[setting] = value
+    for text in store["assignments"]:
+        try:
+            settings.update([assignment(kind, text)])
+        except ValueError as error:
+            raise click.UsageError(f"--set: {error}") from None
+    try:
+        return complete(name, settings)
+    except ValueError as error:
+        raise click.UsageError(f"a {name} backend: {error}{_way_to_give(str(error))}") from None
 
 
 def open_store(choice: StoreChoice) -> Backend:
     """Open it; ClickException where that cannot be done."""
     from s3func.errors import S3FuncError
-    from s3func.server import LocalBackend, MemoryBackend, SessionBackend
 
-    settings: dict[str, Any] = dict(choice.settings)
-    if choice.type == "memory":
-        return MemoryBackend()
-    if choice.type == "local":
-        try:
-            return LocalBackend(**settings)
-        except (ValueError, OSError) as error:
-            raise click.ClickException(f"--path {settings['path']}: {error}") from None
-    from s3func.s3 import S3Session
-
-    bucket = settings.pop("bucket", None)
     try:
-        return SessionBackend(S3Session(**settings, bucket=bucket), bucket=bucket)
-    except (ValueError, S3FuncError) as error:
-        raise click.ClickException(f"the store behind this server: {error}") from None
+        return backend_type(choice.type).from_settings(choice.settings)
+    except ImportError as error:
+        if error.name is None:
+            raise
+        raise click.ClickException(
+            f"a {choice.type} backend needs {error.name}: pip install 's3func[{choice.type}]'"
+        ) from None
+    except (ValueError, OSError, S3FuncError) as error:
+        raise click.ClickException(f"a {choice.type} backend in {choice.place}: {error}") from None
 
 
-def _file() -> Path:
-    folder = os.environ.get("XDG_CONFIG_HOME") or os.path.join("~", ".config")
-    return Path(folder) / "s3func" / "backends.toml"
-
-
-def _named_backend(name: str) -> Mapping[str, str]:
-    path = _file().expanduser()
+def _named(name: str) -> tuple[str, dict[str, SettingValue]]:
+    table = read_table(name)
+    if any(_is_plain_secret(table, key) for key in table) and is_readable_by_others():
+        click.echo(f"s3func: warning: others can read the secrets in {backends_path()}: chmod 600", err=True)
     try:
-        with path.open("rb") as file:
-            tables = tomllib.load(file)
-    except OSError as error:
-        raise click.ClickException(f"--backend-config: {path}: {error.strerror or error}") from None
+        return table_settings(table)
+    except ValueError as error:
+        raise click.ClickException(f"{backends_path()}: [{name}]: {error}") from None
+
+
+def _is_plain_secret(table: Mapping[str, Any], key: str) -> bool:
+    try:
+        return setting_of(backend_type(str(table.get("type"))), key).secret
     except ValueError:
-        # The parser would quote a line, which may have a secret in it.
-        raise click.ClickException(f"--backend-config: {path} is not valid TOML") from None
-    table = tables.get(name)
-    if not isinstance(table, dict):
-        raise click.ClickException(f"--backend-config: {path} has no table [{name}]")
-    kind = table.get("type")
-    if kind not in TYPES:
-        raise click.ClickException(f"--backend-config: [{name}] needs a type: {', '.join(TYPES)}")
-    unknown = sorted(table.keys() - _OF_TYPE[kind] - {"type"})
-    if unknown:
-        raise click.ClickException(f"--backend-config: [{name}]: a {kind} backend has no {', '.join(unknown)}")
-    for setting, value in table.items():
-        if not isinstance(value, str):
-            raise click.ClickException(f"--backend-config: [{name}] {setting} must be a text")
-    if table.get("durability", "disk") not in ("disk", "os"):
-        raise click.ClickException(f"--backend-config: [{name}] durability must be disk or os")
-    return table
+        return False
+
+
+def _way_to_give(said: str) -> str:
+    name, _, rest = said.partition(" ")
+    if rest != "is missing":
+        return ""
+    return f"; say {OPTIONS[name]}" if name in OPTIONS else f"; say --set {name}=…"

@@ -333,13 +333,20 @@ def test_a_named_backend(start: Start, tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (None, "No such file"),
-        ('secret_access_key = "the-secret" x', "not valid TOML"),
-        ('[other]\ntype = "memory"', "no table [name]"),
+        (None, "s3func config add name makes it"),
+        ('# a comment\nsecret_access_key = "the-secret" x', "not valid TOML, line 2"),
+        ('[other]\ntype = "memory"', "no table [name]; there are other"),
+        ('[nome]\ntype = "memory"', "no table [name]; did you mean nome?"),
         ('name = "memory"', "no table [name]"),
         ("[name]", "needs a type"),
-        ('[name]\ntype = "drime"', "needs a type"),
-        ('[name]\ntype = "memory"\npath = "x"', "a memory backend has no path"),
+        ("[name]\ntype = 3", "there is no backend '3'"),
+        ('[name]\ntype = "locale"', "there is no backend 'locale'; did you mean local?"),
+        ('[name]\ntype = "no.such.module:Store"', "cannot be imported"),
+        ('[name]\ntype = "s3func.server:serve"', "is no type of backends"),
+        ('[name]\ntype = "memory"\npath = "x"', "there is no setting 'path'"),
+        ('[name]\ntype = "local"\npaht = "the-secret"', "there is no setting 'paht'; did you mean path?"),
+        ('[name]\ntype = "session"\nsecret_access_key = "obscured:dGhlLXNlY3JldA"', "secret_access_key: an obscured"),
+        ('[name]\ntype = "session"\nanonymous = "the-secret"', "anonymous must be true or false"),
         ('[name]\ntype = "local"\npath = 3', "path must be a text"),
         ('[name]\ntype = "local"\npath = "x"\ndurability = "none"', "durability"),
     ],
@@ -420,13 +427,23 @@ def test_an_upstream_s_keys_in_the_environment_are_no_mistake(start: Start, monk
 def test_a_choice_of_a_store_does_not_print_its_secret() -> None:
     """The repr of what was chosen has everything else."""
     choice = StoreChoice("session", {"access_key_id": "i", "secret_access_key": "s3cret"})
-    assert "StoreChoice('session', {'access_key_id': 'i'})" == repr(choice)
+    assert "StoreChoice('session', {'access_key_id': 'i', 'secret_access_key': '********'})" == repr(choice)
+
+
+def test_half_a_key_pair_of_an_upstream(run: Run) -> None:
+    """A key without its secret, or the other way round, is said, and the secret is not repeated."""
+    gateway = ("serve", "--listen", "127.0.0.1:0", "--backend", "session")
+    for option, missing in (("secret-access-key", "access_key_id"), ("access-key-id", "secret_access_key")):
+        done = run(*gateway, f"--upstream-{option}", "s3cret")
+        assert (1, "") == (done.returncode, done.stdout)
+        assert f"half a key pair: {missing} is missing" in done.stderr
+        assert "s3cret" not in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--listen", "127.0.0.1:0", "--backend", "local"), "needs --path"),
+        (("--listen", "127.0.0.1:0", "--backend", "local"), "path is missing; say --path"),
         (("--listen", "127.0.0.1:0", "--backend", "memory", "--path", "x"), "--path does not go with a memory"),
         (("--listen", "127.0.0.1:0", "--backend", "session", "--path", "x"), "--path does not go with a session"),
         (("--listen", "127.0.0.1:0", "--durability", "os"), "--durability does not go with a memory"),
@@ -436,11 +453,23 @@ def test_a_choice_of_a_store_does_not_print_its_secret() -> None:
             ("--listen", "127.0.0.1:0", "--path", "x", "--upstream-secret-access-key", "s3cret"),
             "--upstream-secret-access-key does not go with a local",
         ),
+        (("--listen", "127.0.0.1:0", "--backend", "sesion"), "there is no backend 'sesion'; did you mean session?"),
+        (("--listen", "127.0.0.1:0", "--backend", "s3"), "there is no backend 's3'; there are drime, local"),
+        (("--listen", "127.0.0.1:0", "--backend", "no.such:Store"), "cannot be imported"),
+        (("--listen", "127.0.0.1:0", "--set", "path=x"), "--set: there is no setting 'path'"),
+        (("--listen", "127.0.0.1:0", "--backend", "local", "--set", "path"), "'path' is not NAME=VALUE"),
         (
-            ("--listen", "127.0.0.1:0", "--backend", "session", "--upstream-secret-access-key", "s3cret"),
-            "--upstream-access-key-id is missing",
+            ("--listen", "127.0.0.1:0", "--backend", "local", "--set", "durability=none"),
+            "durability must be disk or os",
         ),
-        (("--listen", "127.0.0.1:0", "--backend", "drime"), "'drime' is not one of"),
+        (
+            ("--listen", "127.0.0.1:0", "--backend", "session", "--set", "secret_access_key=s3cret"),
+            "secret_access_key is a secret, and others can see a command line: set S3FUNC_UPSTREAM_SECRET_ACCESS_KEY",
+        ),
+        (
+            ("--listen", "127.0.0.1:0", "--backend", "session", "--set", "session_token=s3cret"),
+            "use s3func config with --secret session_token",
+        ),
         (("--listen", "0.0.0.0:0", "--no-auth"), "--no-auth would let everybody who can reach 0.0.0.0 in"),
         (("--listen", "example.org:1", "--no-auth"), "--no-auth would let everybody who can reach example.org in"),
         (("--listen", "127.0.0.1:0", "--access-key-id", "id"), "--secret-access-key is missing"),
