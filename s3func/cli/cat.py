@@ -47,7 +47,13 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> Ran
     return (int(first) if first else None), (int(last) if last else None)
 
 
-@click.command(cls=DataCommand)
+@click.command(
+    cls=DataCommand,
+    examples="""
+    s3func cat s3://my-bucket/logs/2026.gz | zcat | grep ERROR
+    s3func cat --range -512 s3://my-bucket/big.zip | xxd
+    """,
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option(
     "--range", "bounds", callback=_range, metavar="FIRST-LAST", help="These bytes; 100- from there on, -100 the last."
@@ -55,14 +61,10 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> Ran
 @click.option("--version-id", metavar="ID", help="This version of the object.")
 @with_options(RAW, ACCESS)
 def cat(urls: tuple[str, ...], bounds: Range, version_id: str | None, **options: Any) -> int:
-    r"""Write objects to stdout, one after the other, byte for byte.
+    """Write objects to stdout, one after the other, byte for byte.
 
     What breaks on its way is asked for again from there; a checksum that the store keeps is compared at the end, and a
     difference is exit code 1.
-
-    \b
-    s3func cat s3://my-bucket/logs/2026.gz | zcat | grep ERROR
-    s3func cat --range -512 s3://my-bucket/big.zip | xxd
     """
 
     def one(url: str) -> int:
@@ -100,7 +102,13 @@ def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
     return pairs
 
 
-@click.command(cls=DataCommand)
+@click.command(
+    cls=DataCommand,
+    examples="""
+    pg_dump shop | gzip | s3func put - s3://my-bucket/dumps/shop.gz
+    s3func put report.csv s3://my-bucket/reports/ --content-type text/csv
+    """,
+)
 @click.argument("source", metavar="FILE|-")
 @click.argument("url", metavar="URL")
 @click.option("--content-type", metavar="TYPE", help="As text/csv.")
@@ -111,14 +119,10 @@ def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--no-clobber", is_flag=True, help="Fail if there is such an object, also one that appears meanwhile.")
 @with_options(DRY_RUN, JSON, ACCESS)
 def put(source: str, url: str, no_clobber: bool, dry_run: bool, as_json: bool, **options: Any) -> int:
-    r"""Store a file, or stdin (-), whose length nobody need know, as the object URL.
+    """Store a file, or stdin (-), whose length nobody need know, as the object URL.
 
     The object appears whole when everything has arrived, and not at all if reading or sending fails. Behind a slash the
     file's name is added. Folders: see s3func cp --recursive.
-
-    \b
-    pg_dump shop | gzip | s3func put - s3://my-bucket/dumps/shop.gz
-    s3func put report.csv s3://my-bucket/reports/ --content-type text/csv
     """
     place = object_of(located(url), "" if source == "-" else source.rpartition("/")[2])
     if dry_run:

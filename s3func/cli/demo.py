@@ -21,6 +21,7 @@ from s3func import __version__
 from s3func.cli.material import Material, from_directory, from_python
 from s3func.cli.report import counted, parse_size, show, show_failure, show_step, size_text
 from s3func.cli.steps import CheckFailed, Demonstration
+from s3func.cli.teaching import TeachingCommand
 from s3func.errors import S3FuncError
 from s3func.server import LocalBackend
 from s3func.testing import server
@@ -35,7 +36,13 @@ def _size(ctx: click.Context, param: click.Parameter, value: str) -> int:
         raise click.BadParameter(str(error), ctx, param) from None
 
 
-@click.command()
+@click.command(
+    cls=TeachingCommand,
+    examples="""
+    s3func demo
+    s3func demo --size-limit 50MiB
+    """,
+)
 @click.option(
     "--path",
     type=click.Path(exists=True, file_okay=False, path_type=Path),

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from s3func.cli.teaching import TeachingCommand
+
 if TYPE_CHECKING:
     from s3func.cli.diagnosis import Finding
 
@@ -29,7 +31,13 @@ def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return bucket, prefix
 
 
-@click.command()
+@click.command(
+    cls=TeachingCommand,
+    examples="""
+    s3func doctor
+    s3func doctor --write s3://my-bucket
+    """,
+)
 @click.argument("place", metavar="[s3://BUCKET[/PREFIX]]", required=False, callback=_place)
 @click.option("--profile", metavar="NAME", help="A profile of ~/.aws/config.")
 @click.option("--region", metavar="REGION", help="The region of the store.")

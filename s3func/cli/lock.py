@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from s3func.cli.teaching import TeachingCommand
+
 if TYPE_CHECKING:
     from s3func.lock import Lock, Owner
     from s3func.s3 import S3Session
@@ -78,7 +80,14 @@ def lock() -> None:
     """Run a command under a distributed lock, list locks, or break them."""
 
 
-@lock.command(context_settings={"allow_interspersed_args": False})
+@lock.command(
+    cls=TeachingCommand,
+    context_settings={"allow_interspersed_args": False},
+    examples="""
+    s3func lock run s3://my-bucket/locks/nightly -- ./nightly.sh
+    s3func lock run --timeout 0 s3://my-bucket/locks/nightly -- ./only-one-of-us.sh
+    """,
+)
 @click.argument("place", metavar="s3://BUCKET/NAME", callback=_place)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--shared", is_flag=True, help="Together with other shared holders.")
@@ -173,7 +182,12 @@ def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@lock.command()
+@lock.command(
+    cls=TeachingCommand,
+    examples="""
+    s3func lock ls s3://my-bucket/locks/
+    """,
+)
 @click.argument("place", metavar="s3://BUCKET/[PREFIX]", callback=_place)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per ticket.")
 @store_options
@@ -208,7 +222,13 @@ def _line(name: str, owner: Owner) -> str:
     return "\t".join(ascii(text)[1:-1] if not text.isprintable() else text for text in row)
 
 
-@lock.command(name="break")
+@lock.command(
+    name="break",
+    cls=TeachingCommand,
+    examples="""
+    s3func lock break s3://my-bucket/locks/nightly --older-than 3600
+    """,
+)
 @click.argument("place", metavar="s3://BUCKET/NAME", callback=_place)
 @click.option("--id", "ids", multiple=True, metavar="ID", help="This ticket, as `lock ls` shows it; may be repeated.")
 @click.option("--older-than", type=float, metavar="SECONDS", help="Those without a sign of life for so long.")

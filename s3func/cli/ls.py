@@ -33,7 +33,14 @@ if TYPE_CHECKING:
 _HUMAN = click.option("--human", "-H", is_flag=True, help="Sizes as 24.3 MiB.")
 
 
-@click.command(cls=DataCommand)
+@click.command(
+    cls=DataCommand,
+    examples="""
+    s3func ls s3://my-bucket/logs/
+    s3func ls -lH 's3://my-bucket/logs/2026-*.gz'
+    s3func ls -r --json s3://my-bucket | jq -r .key
+    """,
+)
 @click.argument("urls", metavar="[URL]...", nargs=-1)
 @click.option("--long", "-l", "is_long", is_flag=True, help="Bytes and time of each object as well.")
 @click.option("--recursive", "-r", is_flag=True, help="All that is below, not the folders.")
@@ -41,15 +48,10 @@ _HUMAN = click.option("--human", "-H", is_flag=True, help="Sizes as 24.3 MiB.")
 @click.option("--versions", is_flag=True, help="All versions and delete markers.")
 @with_options(RAW, JSON, ACCESS)
 def ls(urls: tuple[str, ...], **options: Any) -> int:
-    r"""List buckets, folders and objects, a URL per line.
+    """List buckets, folders and objects, a URL per line.
 
     Without a URL (or for s3:// and b2://) the buckets. A key may be a pattern: * and ? stay inside of a folder, ** does
     not. Exit code 1 where nothing is there.
-
-    \b
-    s3func ls s3://my-bucket/logs/
-    s3func ls -lH 's3://my-bucket/logs/2026-*.gz'
-    s3func ls -r --json s3://my-bucket | jq -r .key
     """
     with Stores(options) as stores:
         return each(urls or ("s3://",), lambda url: _list(stores, url, options))
@@ -119,19 +121,20 @@ def _line(place: Location, row: ObjectEntry | str, options: dict[str, Any]) -> s
     return f"{size:>12}  {time_text(row.last_modified):20}  {url}"
 
 
-@click.command(cls=DataCommand)
+@click.command(
+    cls=DataCommand,
+    examples="""
+    s3func du -H s3://my-bucket/photos
+    s3func du --depth 1 s3://my-bucket | sort -n
+    """,
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--depth", type=click.IntRange(min=0), default=0, metavar="N", help="A line per folder, so deep.")
 @_HUMAN
 @click.option("--versions", is_flag=True, help="All versions, which is what is paid for.")
 @with_options(RAW, JSON, ACCESS)
 def du(urls: tuple[str, ...], depth: int, **options: Any) -> int:
-    r"""Count bytes and objects below URL: a line of bytes, objects, URL, divided by tabs.
-
-    \b
-    s3func du -H s3://my-bucket/photos
-    s3func du --depth 1 s3://my-bucket | sort -n
-    """
+    """Count bytes and objects below URL: a line of bytes, objects, URL, divided by tabs."""
     with Stores(options) as stores:
         return each(urls, lambda url: _count(stores, located(url), depth, options))
 
@@ -161,18 +164,20 @@ def _count(stores: Stores, place: Location, depth: int, options: dict[str, Any])
     return 0
 
 
-@click.command(cls=DataCommand)
+@click.command(
+    cls=DataCommand,
+    examples="""
+    s3func stat s3://my-bucket/report.pdf
+    s3func stat --json s3://my-bucket/report.pdf | jq .size
+    """,
+)
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.option("--version-id", metavar="ID", help="This version of the object.")
 @with_options(RAW, JSON, ACCESS)
 def stat(urls: tuple[str, ...], version_id: str | None, **options: Any) -> int:
-    r"""Show what the store knows of objects: size, ETag, time, type, version, metadata; of a bucket, that it is there.
+    """Show what the store knows of objects: size, ETag, time, type, version, metadata; of a bucket, that it is there.
 
     Exit code 1 where there is no such object: `s3func stat URL >/dev/null && …` is a test.
-
-    \b
-    s3func stat s3://my-bucket/report.pdf
-    s3func stat --json s3://my-bucket/report.pdf | jq .size
     """
 
     def one(url: str) -> int:

@@ -11,7 +11,6 @@ import sys
 from typing import Any, NamedTuple
 
 import click
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -74,6 +73,9 @@ def show_failure(verb: str, reason: str) -> None:
 
 def progress(label: str, total: int, unit: str = "B") -> Any:
     """A bar on stderr that is gone when it is closed; where stderr is no terminal it prints nothing."""
+    # It takes as long to import as all of a short command.
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
     return tqdm(
         total=total,
         desc=f"          {label}",

@@ -30,6 +30,7 @@ from s3func.cli.sync_options import (
     usage,
     with_options,
 )
+from s3func.cli.teaching import TeachingCommand
 from s3func.errors import S3FuncError, SafetyStop, SyncIncomplete
 
 if TYPE_CHECKING:
@@ -40,7 +41,14 @@ INCOMPLETE = 2
 STOPPED = 3
 
 
-@click.command(cls=SyncCommand)
+@click.command(
+    cls=SyncCommand,
+    examples="""
+    s3func sync ./photos s3://my-bucket/photos
+    s3func sync s3://my-bucket/photos ./photos --delete --dry-run
+    s3func sync s3://my-bucket/photos b2://backup/photos
+    """,
+)
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @with_options(PLANNING, CARRYING, FILTERS, SIDES, STORE, OUTPUT)
@@ -58,7 +66,13 @@ def sync(source: str, target: str, **options: Any) -> int:
         return carry_out(steps, how, options)
 
 
-@click.command(name="apply")
+@click.command(
+    name="apply",
+    cls=TeachingCommand,
+    examples="""
+    s3func plan ./photos s3://my-bucket/photos -o plan.jsonl && s3func apply plan.jsonl
+    """,
+)
 @click.argument("file", metavar="PLAN", type=click.File("rb"))
 @click.option("--journal", metavar="FILE", help="Note there what is done, and go on there when it is applied again.")
 @with_options(CARRYING, STORE, OUTPUT)
@@ -77,7 +91,14 @@ def apply_(file: Any, journal: str | None, **options: Any) -> int:
         return carry_out(steps, how, options)
 
 
-@click.command(name="plan", cls=SyncCommand)
+@click.command(
+    name="plan",
+    cls=SyncCommand,
+    examples="""
+    s3func plan ./photos s3://my-bucket/photos --delete
+    s3func plan ./photos s3://my-bucket/photos --json | jq .
+    """,
+)
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--output", "-o", metavar="FILE", help="Write the plan there, for `s3func apply`.")
@@ -110,7 +131,13 @@ def plan_(source: str, target: str, output: str | None, as_json: bool, **options
     return 0
 
 
-@click.command()
+@click.command(
+    cls=TeachingCommand,
+    examples="""
+    s3func check ./photos s3://my-bucket/photos
+    s3func check --hash ./photos s3://my-bucket/photos && echo same
+    """,
+)
 @click.argument("source", metavar="SOURCE")
 @click.argument("target", metavar="TARGET")
 @click.option("--hash", "is_hash", is_flag=True, help="Read all files again, whatever is remembered of them.")

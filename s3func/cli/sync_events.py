@@ -11,7 +11,6 @@ from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
-from tqdm import tqdm  # type: ignore[import-untyped]
 
 from s3func.sync.events import (
     BytesMoved,
@@ -148,6 +147,8 @@ class Show:
 
 def _bar() -> Any:
     """A bar in bytes, whose total grows while the plan is made."""
+    from tqdm import tqdm  # type: ignore[import-untyped]
+
     return tqdm(total=0, unit="B", unit_scale=True, unit_divisor=1024, leave=False, dynamic_ncols=True, file=sys.stderr)
 
 

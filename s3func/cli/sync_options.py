@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from s3func.cli.report import parse_size
+from s3func.cli.teaching import TeachingCommand
 
 if TYPE_CHECKING:
     from s3func.sync.filters import Filters
@@ -23,7 +24,7 @@ _FILE = click.File("r", encoding="utf-8", errors="surrogateescape")
 _NAMES = ("unsafe", "conflict", "non_utf8", "unicode", "case", "rules")
 
 
-class SyncCommand(click.Command):
+class SyncCommand(TeachingCommand):
     """A command whose `--delete` may stand without its word, whatever follows."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

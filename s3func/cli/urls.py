@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from s3func.cli.sync_options import STORE, say, usage
+from s3func.cli.teaching import TeachingCommand
 from s3func.errors import NotFound, S3FuncError
 from s3func.models import ObjectEntry
 
@@ -40,7 +41,7 @@ JSON = (click.option("--json", "as_json", is_flag=True, help="A line of JSON per
 DRY_RUN = (click.option("--dry-run", "-n", is_flag=True, help="Change nothing, and show what would be done."),)
 
 
-class DataCommand(click.Command):
+class DataCommand(TeachingCommand):
     """A command whose stdout is data for the next one in a pipe."""
 
     def invoke(self, ctx: click.Context) -> Any:

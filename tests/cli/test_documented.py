@@ -49,7 +49,22 @@ def examples(text: str) -> list[str]:
 
 
 DOCUMENTED = examples("\n".join(re.findall(r"^```sh\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)))
-HELPED = {name: examples((command.help or "").partition("\b")[2]) for name, command in COMMANDS.items()}
+
+
+def helped(name: str) -> list[str]:
+    """The examples in the help of a command."""
+    text = COMMANDS[name].get_help(click.Context(COMMANDS[name], info_name=name))
+    found = re.search(r"^ *Examples:\n((?: +.+\n?)+)", text, re.MULTILINE)
+    return [] if found is None else examples("\n".join(map(str.strip, found[1].splitlines())))
+
+
+HELPED = {name: helped(name) for name in COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_help_has_an_example(name: str) -> None:
+    """The help of a command shows the command at work."""
+    assert [line for line in HELPED[name] if line.startswith(f"s3func {name}")]
 
 
 @pytest.mark.parametrize("line", sorted({*DOCUMENTED, *(line for lines in HELPED.values() for line in lines)}))
