@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from s3func.b2 import B2Session
     from s3func.s3 import S3Session
     from s3func.testing import Server
 
@@ -46,20 +47,14 @@ def s3_server(pytestconfig: pytest.Config, s3_server_options: dict[str, Any]) ->
 @pytest.fixture
 def s3_bucket(request: pytest.FixtureRequest, s3_server: Server) -> Iterator[str]:
     """The name of an empty bucket that only this test has; it is removed behind the test, with all that is in it."""
-    from s3func.errors import NoSuchBucket
     from s3func.s3 import S3Session
 
-    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
-    bucket = f"{words[:40].strip('-') or 'test'}-{next(_NUMBERS)}"
+    bucket = _new_name(request)
     with S3Session(bucket=bucket, **s3_server.settings) as session:
         session.create_bucket()
     s3_server.journal.clear()
     yield bucket
-    try:
-        s3_server.remove_bucket(bucket)
-    except NoSuchBucket:
-        # The test has removed it itself.
-        pass
+    _remove(s3_server, bucket)
 
 
 @pytest.fixture
@@ -69,6 +64,16 @@ def s3_session(s3_server: Server, s3_bucket: str) -> Iterator[S3Session]:
 
     with S3Session(bucket=s3_bucket, **s3_server.settings) as session:
         yield session
+
+
+@pytest.fixture
+def b2_session(request: pytest.FixtureRequest, s3_server: Server) -> Iterator[B2Session]:
+    """A `B2Session` on an empty bucket of this test's own, made by B2's own call, so that it keeps versions."""
+    bucket = _new_name(request)
+    with s3_server.b2_session(bucket) as session:
+        s3_server.journal.clear()
+        yield session
+    _remove(s3_server, bucket)
 
 
 @pytest.fixture
@@ -90,6 +95,22 @@ def s3_environment(s3_server: Server) -> Iterator[Server]:
         patch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_access_key)
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield s3_server
+
+
+def _new_name(request: pytest.FixtureRequest) -> str:
+    """A name for a bucket that no other test has: one that S3 and B2 both allow."""
+    words = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return f"{words[:40].strip('-') or 'test'}-{next(_NUMBERS):04}"
+
+
+def _remove(running: Server, bucket: str) -> None:
+    """Remove a bucket with all that is in it, unless the test has done so."""
+    from s3func.errors import NoSuchBucket
+
+    try:
+        running.remove_bucket(bucket)
+    except NoSuchBucket:
+        pass
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Self
 from s3func.server import Faults, Journal, Listener, LocalBackend, S3App
 
 if TYPE_CHECKING:
+    from s3func.b2 import B2Session
     from s3func.s3 import S3Session
     from s3func.server import Backend
+    from s3func.session import Session
 
 __all__ = ["Server", "server"]
 
@@ -29,7 +31,7 @@ class Server:
         self.access_key_id = access_key_id
         self.secret_access_key = secret_access_key
         self.region = app.region
-        self._sessions: list[S3Session] = []
+        self._sessions: list[Session] = []
         self._listener = Listener(app).start()
         self.endpoint_url = self._listener.endpoint_url
 
@@ -57,6 +59,27 @@ class Server:
         from s3func.s3 import S3Session
 
         session = S3Session(bucket=bucket, **(self.settings | options))
+        self._sessions.append(session)
+        if bucket is not None and create:
+            try:
+                session.create_bucket(bucket)
+            except BucketAlreadyExists:
+                pass
+        return session
+
+    def b2_session(self, bucket: str | None = None, *, create: bool = True, **options: Any) -> B2Session:
+        """A B2Session on this server, closed when the server stops; the objects are those of S3 as well.
+
+        create: make the bucket, by B2's rules for names (6 to 63 letters, digits and "-"), unless it is there; what B2
+        makes keeps versions. options: further arguments of B2Session.
+        """
+        from s3func.b2 import B2Session
+        from s3func.errors import BucketAlreadyExists
+
+        keys = {"access_key_id": self.access_key_id, "access_key": self.secret_access_key}
+        if "secret_access_key" in options:
+            del keys["access_key"]
+        session = B2Session(bucket=bucket, **({"realm": self.endpoint_url} | keys | options))
         self._sessions.append(session)
         if bucket is not None and create:
             try:

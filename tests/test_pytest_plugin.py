@@ -118,6 +118,37 @@ def test_2_works(s3_session):
     result.stdout.fnmatch_lines(["*ConnectionLost*"])
 
 
+def test_b2_has_a_bucket_of_its_own(tests: pytest.Pytester) -> None:
+    """`b2_session` has an empty bucket that keeps versions, over the same server, and leaves nothing behind."""
+    tests.makepyfile(
+        HEAD
+        + """
+@pytest.fixture(autouse=True, scope="module")
+def nothing_left(s3_server):
+    yield
+    assert [] == s3_server.app.backend.list_buckets()
+
+@pytest.mark.parametrize("name", ["a", "B/ü", "x" * 200])
+def test_b2(b2_session, s3_server, name):
+    assert [] == s3_server.journal.operations()
+    b2_session.put_object("key", b"x")
+    b2_session.delete_object("key")
+    assert [True, False] == [row.delete_marker for row in b2_session.list_object_versions()]
+    assert s3_server.journal.operations("b2_hide_file")
+
+def test_both(b2_session, s3_session, s3_server):
+    assert b2_session.bucket != s3_session.bucket
+    b2_session.put_object("key", b"x")
+    assert b"x" == s3_server.session(b2_session.bucket, create=False).get_object("key").data
+    assert b"x" == s3_server.b2_session(b2_session.bucket).get_object("key").data
+
+def test_gone(b2_session):
+    b2_session.delete_bucket()
+"""
+    )
+    tests.runpytest_subprocess().assert_outcomes(passed=5)
+
+
 def test_foreign_clients_find_the_server_in_the_environment(tests: pytest.Pytester) -> None:
     """With `s3_environment` a client that is given nothing reaches the server; behind the test all is as before."""
     tests.makepyfile(
