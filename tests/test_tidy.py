@@ -97,6 +97,8 @@ DOORS = {
     "tqdm": ("cli/", "progress.py"),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem/",),
+    "ray": ("sync/executors.py",),
+    "distributed": (),
     "opentelemetry": ("telemetry.py",),
     "awscrt": ("wire/checksum.py",),
     "isal": ("wire/checksum.py",),

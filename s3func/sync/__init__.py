@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from s3func.sync.events import ScanPage as ScanPage
     from s3func.sync.events import Summary as Summary
     from s3func.sync.events import event_row as event_row
+    from s3func.sync.executors import DaskExecutor as DaskExecutor
+    from s3func.sync.executors import RayExecutor as RayExecutor
     from s3func.sync.filters import Filters as Filters
     from s3func.sync.guards import MaxDelete as MaxDelete
     from s3func.sync.local import LocalTree as LocalTree
@@ -44,6 +46,7 @@ _HOMES = {
     "BothWaysReport": "s3func.sync.both_ways",
     "BytesMoved": "s3func.sync.events",
     "CheckReport": "s3func.sync.checking",
+    "DaskExecutor": "s3func.sync.executors",
     "Deleted": "s3func.sync.events",
     "Endpoint": "s3func.sync.endpoints",
     "Event": "s3func.sync.events",
@@ -59,6 +62,7 @@ _HOMES = {
     "OperationStarted": "s3func.sync.events",
     "Plan": "s3func.sync.plans",
     "PlanSummary": "s3func.sync.plans",
+    "RayExecutor": "s3func.sync.executors",
     "RemotePrefix": "s3func.sync.remote",
     "Report": "s3func.sync.report",
     "ScanPage": "s3func.sync.events",
@@ -78,6 +82,7 @@ __all__ = [
     "BothWaysReport",
     "BytesMoved",
     "CheckReport",
+    "DaskExecutor",
     "Deleted",
     "Endpoint",
     "Event",
@@ -93,6 +98,7 @@ __all__ = [
     "OperationStarted",
     "Plan",
     "PlanSummary",
+    "RayExecutor",
     "RemotePrefix",
     "Report",
     "ScanPage",

@@ -83,7 +83,7 @@ class Memory(Protocol):
 
 
 class Carriers(Protocol):
-    """Whoever carries out steps: workers.Movers here, chunks.ChunkMovers elsewhere."""
+    """Whoever carries out steps: workers.Movers here, dispatching.ChunkMovers elsewhere."""
 
     def put(self, operation: Operation) -> None:
         """Have a step carried out; may wait."""
@@ -123,7 +123,7 @@ class Steps(Protocol):
 def apply(
     plan: Steps,
     *,
-    executor: Executor | None = None,
+    executor: Executor | Any = None,
     workers: Workers = "auto",
     bwlimit: float | BandwidthLimit | None = None,
     on_event: Listener | None = None,
@@ -141,9 +141,10 @@ def apply(
 ) -> Report:
     """Carry out a plan. Each step checks what it stands on; what has changed since is a conflict, and stays as it is.
 
-    executor: carries out the steps in chunks, anywhere (see chunks.py); deletes stay here. specs: how its workers reach
-    source and target, where the URL, the region and the worker's own credentials do not say it. workers: threads for small
-    files, at most 64; "auto" finds out how many help. bwlimit: bytes per second, of all transfers of this process.
+    executor: carries out the steps in chunks, anywhere; deletes stay here: a concurrent.futures.Executor, a Dask client, or
+    the ray module (see executors.py). specs: how its workers reach source and target, where the URL, the region and the
+    worker's own credentials do not say it. workers: threads for small files, at most 64, in each chunk; "auto" finds out
+    how many help. bwlimit: bytes per second, of all transfers together.
     on_event: called with the events of events.py. deadline: seconds; what has not begun by then is not begun.
     on_conflict: "error" leaves and counts them, "source" lets the source win, "target" leaves them and says nothing,
     "keep-both" gives the target's content another name first. backup: "trash", a folder or a URL, where what is replaced
@@ -173,9 +174,13 @@ def apply(
     if deadline is not None and not (isinstance(deadline, int | float) and deadline > 0):
         raise ValueError(f"deadline must be a positive number of seconds, not {deadline!r}")
     run = _Run(plan, settings, on_event, on_conflict, None if deadline is None else time.monotonic() + deadline)
+    if executor is not None:
+        from s3func.sync.executors import as_executor
+
+        if backup is not None:
+            raise ValueError("backup does not go with an executor")
+        executor = as_executor(executor)
     run.prepare(backup, journal)
-    if executor is not None and backup is not None:
-        raise ValueError("backup does not go with an executor")
     return run.run(executor, workers, specs, dry_run=dry_run)
 
 
@@ -335,9 +340,11 @@ class _Run:
     ) -> Carriers:
         plan = self._plan
         if executor is not None:
-            from s3func.sync.chunks import ChunkMovers
+            from s3func.sync.dispatching import ChunkMovers
 
-            return ChunkMovers(executor, plan.source, plan.target, self._settings, specs)
+            return ChunkMovers(
+                executor, plan.source, plan.target, self._settings, specs, workers=workers, check=self._check_deadline
+            )
         return Movers(plan.source, plan.target, self._settings, workers, keeper=self._keeper, on_bytes=on_bytes)
 
     def _route(self, operation: Operation, movers: Carriers) -> None:

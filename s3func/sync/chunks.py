@@ -1,45 +1,44 @@
-"""Steps of a plan in chunks, for any concurrent.futures.Executor: threads, processes, Dask, Ray, MPI.
+"""Steps of a plan in chunks: what travels to the worker of an executor, what it does there, and what comes back.
 
 What travels is a PlanChunk and, back, a ChunkResult: data without connections and, unless somebody put them into a
 SessionSpec, without secrets. A worker finds its credentials as any session does: environment, profile, role.
 
-    apply(plan, executor=ProcessPoolExecutor(4))
-    apply(plan, executor=dask_client.get_executor(pure=False))           # pure=False: a chunk is work, not a value
-
-    class RayExecutor(Executor):                                         # Ray has none of its own
-        _run = staticmethod(ray.remote(lambda call, *arguments: call(*arguments)).remote)
-        def submit(self, call, /, *arguments, **options):
-            return self._run(partial(call, **options), *arguments).future()
-
-Rule 1: deletes never travel. A chunk that is lost has failed; the next run finds what it had done.
-Rule 2: a folder has to be the same one on every worker (NFS, Lustre …); where it is not, let only this host work on it,
-        e.g. with `get_executor(pure=False, workers=[this_host])`.
+Rule 1: deletes never travel. A chunk that is lost has failed; one that is carried out twice is done both times.
+Rule 2: a worker process has one session for each side of a run, whatever number of chunks it carries out, and at a time.
+Rule 3: a folder has to be the same one on every worker (NFS, Lustre …); where it is not, let only one host work on it.
 """
 
 from __future__ import annotations
 
-import uuid
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+import atexit
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from s3func.errors import S3FuncError, SyncError
 from s3func.sync.endpoints import Endpoint, as_endpoint
 from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation
 from s3func.sync.transfers import Outcome, Settings
-from s3func.sync.workers import Movers
-from s3func.transport.transfer import MIB
+from s3func.sync.workers import WORKERS_MAX, Movers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from s3func.sync.remote import RemotePrefix
 
-OPERATIONS_MAX = 256
-BYTES_MAX = 256 * MIB
-_WORKERS_UNKNOWN = 16
+_IDLE_SECONDS = 30.0
+_LOOK_SECONDS = 0.25
 
 
 class SessionSpec(NamedTuple):
-    """How a worker reaches a prefix: a URL and further arguments of the session, as (name, value) pairs."""
+    """How a worker reaches a prefix: a URL and further arguments of the session, as (name, value) pairs.
+
+    Without keys among them, and that is how it is meant, the worker signs with the credentials that it finds. Keys that
+    are among them travel to every worker, as whoever put them there has decided.
+    """
 
     url: str
     options: tuple[tuple[str, Any], ...] = ()
@@ -54,133 +53,204 @@ class SessionSpec(NamedTuple):
 
 
 class PlanChunk(NamedTuple):
-    """Some steps and all that they need. number: unique, so that no executor takes two chunks for one."""
+    """Some steps and all that they need. number: unique, so that no executor takes two chunks for one.
+
+    run: the same for all chunks of a run. workers: threads for small files, in each chunk.
+    """
 
     number: str
     source: LocalTree | SessionSpec | Endpoint
     target: LocalTree | SessionSpec | Endpoint
     settings: Settings
     operations: tuple[Operation, ...]
+    run: str = ""
+    workers: int | Literal["auto"] = "auto"
+
+    def __repr__(self) -> str:
+        # Schedulers write what they are given to their logs.
+        return f"PlanChunk({self.number!r}, {self.source!r}, {self.target!r}, {len(self.operations)} steps)"
 
 
 class ChunkResult(NamedTuple):
-    """What became of the steps of a chunk. end: what made the worker give up the rest."""
+    """What became of the steps of a chunk. end: what made the worker give up the rest. seconds: how long it took.
+
+    worker: whose session it was, so that a driver knows how many took part.
+    """
 
     number: str
     outcomes: tuple[Outcome, ...]
     end: Exception | None = None
+    seconds: float = 0.0
+    worker: str = ""
 
 
 def spec_of(side: Endpoint) -> LocalTree | SessionSpec:
     """What a worker is told of a side; credentials it finds itself."""
     if isinstance(side, LocalTree):
         return side
-    region = getattr(side.session, "region", None)
-    return SessionSpec(side.url, () if region is None else (("region", region),))
+    return SessionSpec(side.url, tuple(_settings_of(side).items()))
+
+
+def _settings_of(side: RemotePrefix) -> dict[str, Any]:
+    """The arguments of a session that lead to the same place in the same way, and tell nothing of who signs."""
+    session: Any = side.session
+    client = getattr(session, "_client", None)
+    found: dict[str, Any] = {"region": getattr(session, "region", None)}
+    if side.kind == "b2":
+        found["anonymous"] = session._account is None or None  # noqa: SLF001
+        place = session._download_url  # noqa: SLF001
+        found["download_url"] = None if place is None else place.origin + place.path
+    elif (endpoint := getattr(session, "_endpoint", None)) is not None:
+        found["anonymous"] = session._is_anonymous or None  # noqa: SLF001
+        found["addressing_style"] = None if endpoint.addressing_style == "auto" else endpoint.addressing_style
+        found["store"] = None if endpoint.store is None else endpoint.store.name
+        checksum = session._checksum  # noqa: SLF001
+        found["checksum"] = None if checksum == "crc32" else checksum
+    if client is not None:
+        found["retries"] = client.retries
+        found["timeouts"] = getattr(client.transport, "timeouts", None)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+class _Held:
+    """A side of a run in this process. width: threads that were found to help."""
+
+    __slots__ = ("endpoint", "used", "users", "width")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.users = 0
+        self.used = 0.0
+        self.width = 1
+
+
+class WorkerSessions:
+    """The sessions of a worker process; safe for threads and for fork. What no run has used for a while is closed."""
+
+    def __init__(self) -> None:
+        """Nothing is open."""
+        self._inherited: Any = None
+        self._lock = Lock()
+        self._held: dict[tuple[str, str], _Held] = {}
+
+    def forget(self) -> None:
+        """In a child that was forked: what is open is its parent's."""
+        # Kept, because letting go of them would close what the parent uses.
+        self._inherited = (self._inherited, self._held)
+        self._lock = Lock()
+        self._held = {}
+
+    @contextmanager
+    def borrowed(self, run: str, part: str, spec: SessionSpec, workers: int | Literal["auto"]) -> Iterator[_Held]:
+        """The side of this run, made when it is asked for first. What as_endpoint() raises."""
+        with self._lock:
+            held = self._held.get((run, part))
+            if held is None:
+                self._close_idle(run)
+                kept = WORKERS_MAX if workers == "auto" else workers
+                spec = spec._replace(options=(("max_connections", kept), *spec.options)) if is_remote(spec) else spec
+                held = self._held[run, part] = _Held(spec.endpoint())
+            held.users += 1
+        try:
+            yield held
+        finally:
+            with self._lock:
+                held.users -= 1
+                held.used = time.monotonic()
+
+    def _close_idle(self, run: str) -> None:
+        now = time.monotonic()
+        for key, held in list(self._held.items()):
+            if key[0] != run and not held.users and now - held.used > _IDLE_SECONDS:
+                del self._held[key]
+                _close(held)
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        with self._lock:
+            for key, held in list(self._held.items()):
+                if not held.users:
+                    del self._held[key]
+                    _close(held)
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+
+def is_remote(spec: SessionSpec) -> bool:
+    """Whether a spec leads to a store; it may say where a folder is on the workers as well."""
+    from s3func.connect import is_url
+
+    return is_url(spec.url)
+
+
+def _close(held: _Held) -> None:
+    if not isinstance(held.endpoint, LocalTree):
+        held.endpoint.session.close()
+
+
+SESSIONS = WorkerSessions()
+atexit.register(SESSIONS.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=SESSIONS.forget)
 
 
 def run_chunk(chunk: PlanChunk) -> ChunkResult:
     """Carry out a chunk, wherever this is called."""
-    sides: list[Endpoint] = []
-    own = []
+    began = time.monotonic()
     outcomes: list[Outcome] = []
+    end: Exception | None = None
     try:
-        for given in (chunk.source, chunk.target):
-            side = given.endpoint() if isinstance(given, SessionSpec) else given
-            if isinstance(given, SessionSpec) and not isinstance(side, LocalTree):
-                own.append(side.session)
-            sides.append(side)
-        with Movers(sides[0], sides[1], chunk.settings) as movers:
-            for operation in chunk.operations:
-                movers.put(operation)
-                outcomes += movers.outcomes()
-            while movers.is_waiting():
-                outcomes += movers.outcomes()
-            outcomes += movers.outcomes()
-    except (S3FuncError, OSError, ValueError) as error:
-        return ChunkResult(chunk.number, tuple(outcomes), error)
-    finally:
-        for session in own:
-            session.close()
-    return ChunkResult(chunk.number, tuple(outcomes))
-
-
-class ChunkMovers:
-    """Hands steps to an executor; what Movers is for the threads of this process. The executor stays the caller's."""
-
-    def __init__(
-        self,
-        executor: Executor,
-        source: Endpoint,
-        target: Endpoint,
-        settings: Settings,
-        specs: tuple[SessionSpec | None, SessionSpec | None] = (None, None),
-    ) -> None:
-        """specs: of source and target, in place of what spec_of() says."""
-        self._executor = executor
-        self._settings = settings
-        # Threads share what there is.
-        is_here = isinstance(executor, ThreadPoolExecutor)
-        sides = zip((source, target), specs, strict=True)
-        self._sides = [spec or (side if is_here else spec_of(side)) for side, spec in sides]
-        self._threshold = settings.transfer.multipart_threshold
-        self._most = 2 * int(getattr(executor, "_max_workers", _WORKERS_UNKNOWN))
-        self._gathered: list[Operation] = []
-        self._bytes = 0
-        self._under_way: dict[Future[ChunkResult], PlanChunk] = {}
-        self._outcomes: list[Outcome] = []
-
-    def is_large(self, operation: Operation) -> bool:
-        """Whether it goes in parts."""
-        return operation.size >= self._threshold
-
-    def put(self, operation: Operation) -> None:
-        """Have a step carried out with others; waits while many chunks are under way."""
-        self._gathered.append(operation)
-        self._bytes += operation.size
-        if len(self._gathered) >= OPERATIONS_MAX or self._bytes >= BYTES_MAX:
-            self._submit()
-
-    def outcomes(self) -> Iterator[Outcome]:
-        """What has become of steps since the last call."""
-        done, self._outcomes = self._outcomes, []
-        return iter(done)
-
-    def is_waiting(self) -> bool:
-        """Wait for a chunk; False when none is under way."""
-        if self._gathered:
-            self._submit()
-        if self._under_way:
-            self._collect()
-        return bool(self._under_way)
-
-    def _submit(self) -> None:
-        while len(self._under_way) >= self._most:
-            self._collect()
-        operations, self._gathered, self._bytes = tuple(self._gathered), [], 0
-        chunk = PlanChunk(uuid.uuid4().hex, self._sides[0], self._sides[1], self._settings, operations)
-        self._under_way[self._executor.submit(run_chunk, chunk)] = chunk
-
-    def _collect(self) -> None:
-        finished, _ = wait(self._under_way, return_when=FIRST_COMPLETED)
-        for future in finished:
-            chunk = self._under_way.pop(future)
+        with _reached(chunk, "source", chunk.source) as source, _reached(chunk, "target", chunk.target) as target:
+            movers = Movers(source.endpoint, target.endpoint, chunk.settings, chunk.workers, first=target.width)
             try:
-                result = future.result()
-            except Exception as error:  # noqa: BLE001 -- whatever an executor raises, the chunk is lost
-                lost = SyncError(f"the executor did not carry out the chunk: {error!r}")
-                lost.__cause__ = error
-                self._outcomes += [Outcome(operation, "failed", error=lost) for operation in chunk.operations]
-                continue
-            self._outcomes += result.outcomes
-            if result.end is not None:
-                raise result.end
+                _carry_out(chunk, movers, outcomes)
+            finally:
+                # Those that were under way when something ended the chunk.
+                outcomes += movers.outcomes()
+                target.width = movers.width
+    except (S3FuncError, OSError, ValueError) as error:
+        end = error
+    return ChunkResult(chunk.number, tuple(outcomes), end, time.monotonic() - began, _worker())
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            for future in self._under_way:
-                future.cancel()
-            wait(self._under_way)
+def _carry_out(chunk: PlanChunk, movers: Movers, outcomes: list[Outcome]) -> None:
+    looked = time.monotonic()
+    with movers:
+        for operation in chunk.operations:
+            movers.put(operation)
+        while movers.is_waiting():
+            outcomes += movers.outcomes()
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                looked = time.monotonic()
+                if is_withdrawn():
+                    raise SyncError("nobody waits for this chunk any more")
+
+
+@contextmanager
+def _reached(chunk: PlanChunk, part: str, given: LocalTree | SessionSpec | Endpoint) -> Iterator[_Held]:
+    if isinstance(given, SessionSpec):
+        with SESSIONS.borrowed(chunk.run or chunk.number, part, given, chunk.workers) as held:
+            yield held
+    else:
+        yield _Held(given)
+
+
+def _worker() -> str:
+    return f"{os.uname().nodename if hasattr(os, 'uname') else ''}:{os.getpid()}"
+
+
+def is_withdrawn() -> bool:
+    """Whether the task that this thread carries out has been cancelled, or its client is gone, where that can be known.
+
+    Dask does not interrupt a task that has begun, but its worker knows; Ray raises KeyboardInterrupt in it.
+    """
+    distributed = sys.modules.get("distributed")
+    if distributed is None:
+        return False
+    with suppress(Exception):
+        # Outside of a task there is no worker, and what is asked of it is none of its documented names.
+        worker = distributed.get_worker()
+        task = worker.state.tasks.get(worker.get_current_task())
+        return task is None or task.state in {"cancelled", "released", "forgotten"}
+    return False

@@ -45,12 +45,19 @@ class Lane:
     Leaving the block cleanly, all steps are done; leaving it by an exception, those under way end and no other begins.
     """
 
-    def __init__(self, maximum: int = WORKERS_MAX, *, adaptive: bool = True, name: str = "s3func-sync") -> None:
-        """maximum: threads. adaptive: find out how many of them help; else all are used."""
+    def __init__(
+        self,
+        maximum: int = WORKERS_MAX,
+        *,
+        adaptive: bool = True,
+        first: int = _FIRST_WORKERS,
+        name: str = "s3func-sync",
+    ) -> None:
+        """maximum: threads. adaptive: find out how many of them help, beginning with `first`; else all are used."""
         self.limit = AdaptiveLimit(maximum)
         self._adaptive = adaptive
         if adaptive:
-            self.limit.current = min(_FIRST_WORKERS, maximum)
+            self.limit.current = min(first, maximum)
         # Never given a task: it is how requests under way learn of a stop, and how refusals get to the limit.
         self.crew = Crew(self.limit, name=name)
         self._name = name
@@ -274,9 +281,10 @@ class Movers:
         *,
         keeper: Keeper | None = None,
         on_bytes: Callable[[str, int, int | None], None] | None = None,
+        first: int = _FIRST_WORKERS,
     ) -> None:
-        """See apply()."""
-        self._small = Lane(WORKERS_MAX if workers == "auto" else workers, adaptive=workers == "auto")
+        """See apply(). first: threads for small files to begin with, where their number is found out."""
+        self._small = Lane(WORKERS_MAX if workers == "auto" else workers, adaptive=workers == "auto", first=first)
         # Two at a time, so that the next one begins while the last parts of one are under way.
         self._large = Lane(_LARGE_AT_ONCE, adaptive=False, name="s3func-sync-large")
         self._threshold = settings.transfer.multipart_threshold
@@ -300,6 +308,11 @@ class Movers:
         twin = copy(side)
         twin.session = session
         return twin
+
+    @property
+    def width(self) -> int:
+        """Threads for small files that were found to help."""
+        return self._small.limit.current
 
     def is_large(self, operation: Operation) -> bool:
         """Whether it goes in parts, and by the lane for those."""

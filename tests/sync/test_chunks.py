@@ -14,7 +14,8 @@ import pytest
 import s3func.testing
 from s3func.errors import InvalidCredentials
 from s3func.sync.applying import apply
-from s3func.sync.chunks import ChunkMovers, ChunkResult, PlanChunk, SessionSpec, run_chunk, spec_of
+from s3func.sync.chunks import SESSIONS, ChunkResult, PlanChunk, SessionSpec, run_chunk, spec_of
+from s3func.sync.dispatching import ChunkMovers
 from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation
 from s3func.sync.remote import RemotePrefix
@@ -23,6 +24,7 @@ from s3func.testing import Server
 from tests.sync.hand_made import HandMade, download, side_of_object, upload
 
 NUMBER = 600
+MIB = 1024 * 1024
 
 
 @pytest.fixture
@@ -71,7 +73,7 @@ def test_both_ways(server: Server, tmp_path: Path, name: str, make: Any) -> None
 
 
 def test_chunks_are_bounded(server: Server, tmp_path: Path) -> None:
-    """A chunk has at most 256 steps, or 256 MiB, and an identity of its own."""
+    """Chunks grow to at most 256 steps or 256 MiB, and each has an identity of its own."""
     chunks: list[PlanChunk] = []
 
     class Collecting(Executor):
@@ -83,12 +85,16 @@ def test_chunks_are_bounded(server: Server, tmp_path: Path) -> None:
             return done
 
     remote = RemotePrefix(server.session("bucket"))
-    small = [Operation("upload", f"{number:04}", 1) for number in range(600)]
-    large = [Operation("upload", f"x{number}", 100 * 1024 * 1024) for number in range(5)]
+    small = [Operation("upload", f"{number:04}", 1) for number in range(2000)]
+    large = [Operation("upload", f"x{number}", 100 * MIB) for number in range(5)]
     report = apply(HandMade(LocalTree(tmp_path), remote, small + large), executor=Collecting())
-    assert report.vanished == 605
-    assert [256, 256, 91, 2] == [len(chunk.operations) for chunk in chunks]
-    assert len({chunk.number for chunk in chunks}) == 4
+    assert report.vanished == 2005
+    lengths = [len(chunk.operations) for chunk in chunks]
+    assert (16, 256, 2005) == (lengths[0], max(lengths), sum(lengths))
+    assert max(sum(step.size for step in chunk.operations[:-1]) for chunk in chunks) < 256 * MIB
+    assert max(len(chunk.operations) for chunk in chunks if chunk.operations[0].size > 1) == 3
+    assert len(chunks) == len({chunk.number for chunk in chunks})
+    assert 1 == len({chunk.run for chunk in chunks})
     assert pickle.loads(pickle.dumps(chunks[0])).operations == chunks[0].operations
 
 
