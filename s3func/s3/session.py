@@ -16,6 +16,7 @@ from s3func.s3.multipart import MultipartVerbs
 from s3func.s3.object_settings import ObjectSettingVerbs
 from s3func.s3.objects import ObjectVerbs
 from s3func.s3.payload import describe
+from s3func.s3.select import SelectVerbs
 from s3func.transport.body import BodySource, body_of
 from s3func.wire.sigv4 import EXPIRES_MAX_SECONDS
 
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from s3func.message import Response
 
 
-class S3Session(ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs, ObjectSettingVerbs, BucketSettingVerbs):
+class S3Session(
+    ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs, ObjectSettingVerbs, BucketSettingVerbs, SelectVerbs
+):
     """A handle on one S3 store, usually bound to one bucket. Safe for threads and for fork; use one per process.
 
     Credentials come from the arguments, else from where botocore finds them: the environment, a profile of ~/.aws with its

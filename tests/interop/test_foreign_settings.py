@@ -216,6 +216,15 @@ def test_attributes(session: S3Session) -> None:
     assert (5, session.head_object(KEY).etag) == (found.size, found.etag)
 
 
+def test_select(session: S3Session) -> None:
+    """Rows of a CSV, and what the store says of its work."""
+    session.put_object(KEY, b"name,age\nAda,36\nAlan,41\n")
+    csv = {"CSV": {"FileHeaderInfo": "USE"}}
+    with session.select_object_content(KEY, "SELECT * FROM S3Object", input_serialization=csv) as rows:
+        assert [b"Ada,36", b"Alan,41"] == rows.read().split()
+    assert rows.stats is not None
+
+
 def test_restore(session: S3Session) -> None:
     """An archived object is asked for, and is said to be on its way."""
     session.put_object(KEY, b"x", storage_class="GLACIER")

@@ -110,6 +110,18 @@ def rows(keys: list[Any], versions: list[Any], buckets: list[Any], seconds: list
             about_object | {"days": [0, -1, "1", True, 1.5], "tier": [None, 5, "Slow"]},
             nothing,
         ),
+        "select_object_content": (
+            key | {"expression": "SELECT", "input_serialization": {"Parquet": {}}},
+            {
+                "key": keys,
+                "bucket": buckets,
+                "expression": [None, 5, "", "\ud800"],
+                "input_serialization": [None, 5, "CSV", {}],
+                "output_serialization": [5, "CSV", {}],
+                "scan_range": [5, (1,), (-1, 2), ("1", 2), (None, None)],
+            },
+            nothing,
+        ),
         "with_options": (
             {},
             {

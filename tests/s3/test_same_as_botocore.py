@@ -280,6 +280,21 @@ CASES = [
         RestoreRequest={"Days": 3, "GlacierJobParameters": {"Tier": "Bulk"}},
     ),
     on_object(
+        lambda s: s.select_object_content(
+            KEY,
+            "SELECT * FROM S3Object s WHERE s.a < '<&>'",
+            input_serialization={"CSV": {"FileHeaderInfo": "USE", "RecordDelimiter": "\n"}, "CompressionType": "GZIP"},
+            output_serialization={"JSON": {"RecordDelimiter": ","}},
+            scan_range=(0, 100),
+        ),
+        "SelectObjectContent",
+        Expression="SELECT * FROM S3Object s WHERE s.a < '<&>'",
+        ExpressionType="SQL",
+        InputSerialization={"CSV": {"FileHeaderInfo": "USE", "RecordDelimiter": "\n"}, "CompressionType": "GZIP"},
+        OutputSerialization={"JSON": {"RecordDelimiter": ","}},
+        ScanRange={"Start": 0, "End": 100},
+    ),
+    on_object(
         lambda s: s.put_object(
             KEY,
             b"hello",
