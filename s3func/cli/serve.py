@@ -133,6 +133,11 @@ def _listen(ctx: click.Context, param: click.Parameter, value: str) -> Address:
     help="For tests: let whoever is on this machine make requests fail and read what was asked, at /-/faults and "
     "/-/journal.",
 )
+@click.option(
+    "--browser/--no-browser",
+    default=True,
+    help="Show a web browser that opens the endpoint pages, after signing in; on by default.",
+)
 @click.option("--debug", is_flag=True, help="Log every request: method, path, status, time.")
 def serve(
     address: Address,
@@ -145,6 +150,7 @@ def serve(
     read_only: bool,
     kms_key_ids: tuple[str, ...],
     faults: bool,
+    browser: bool,
     debug: bool,
     **store: Any,
 ) -> None:
@@ -173,8 +179,11 @@ def serve(
         click.echo(_instructions(endpoint, choice.place, address, keys, region, no_auth=no_auth), err=True)
         if faults:
             click.echo(f"Whoever is on this machine may ask for faults: {endpoint}/-/faults, /-/journal", err=True)
+        if browser:
+            click.echo(f"A web browser at {endpoint}/ shows what is stored.", err=True)
 
     options: dict[str, Any] = {"region": region, "no_auth": no_auth, "read_only": read_only, "control": faults}
+    options["browser"] = browser
     _run(_app(choice, keys, users, kms_key_ids=kms_key_ids or None, **options), address, ready)
     click.echo("s3func: stopped", err=True)
 

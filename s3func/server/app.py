@@ -33,6 +33,7 @@ from s3func.wire.encoding import http_date
 if TYPE_CHECKING:
     from s3func.server.b2.app import B2App
     from s3func.server.backend import Backend
+    from s3func.server.browser.site import Site
     from s3func.server.faults import Faults
     from s3func.server.journal import Journal
     from s3func.server.watch import Watch
@@ -54,6 +55,7 @@ class S3App:
     """
 
     _watch: Watch | None = None
+    _site: Site | None = None
 
     def __init__(
         self,
@@ -70,6 +72,7 @@ class S3App:
         clock: Clock = SYSTEM_CLOCK,
         journal: Journal | None = None,
         control: bool = False,
+        browser: bool = False,
     ) -> None:
         """Put S3 in front of a store; without one, a MemoryBackend.
 
@@ -78,7 +81,7 @@ class S3App:
         anything. domain: the domains whose sub-domains are buckets (`bucket.s3.example.com` for "s3.example.com"),
         besides localhost. kms_key_ids: the keys that `aws:kms` may name, None for any. clock: what signatures are
         measured by. journal: where requests are recorded. control: whoever is on this machine may set faults and read
-        the journal at `/-/faults` and `/-/journal`.
+        the journal at `/-/faults` and `/-/journal`. browser: the root shows a web browser pages, see server/browser.
         """
         everybody = _users(access_key_id, secret_access_key, users)
         if not isinstance(region, str) or not region or "/" in region or not region.isascii():
@@ -96,6 +99,12 @@ class S3App:
         self._date = (-1, "")
         if journal is not None or control:
             self._watch = self._begin_watch(journal, control=control)
+        if browser:
+            from s3func.server.browser.site import Site
+
+            self._site = Site(
+                self.handle, self._store, self._domains, is_open=no_auth, reads_only=read_only, b2=lambda: self.b2
+            )
         # They name an exchange in two logs and are no secret; a later start begins elsewhere.
         self._request_ids = itertools.count(secrets.randbits(63))
 
@@ -132,6 +141,9 @@ class S3App:
 
     def handle(self, request: Request, *, mount: str = "") -> Response:
         """Like calling the app; `mount` is the beginning of the path that belongs to another application around it."""
+        site = self._site
+        if site is not None and site.is_asked(request, mount):
+            return site.handle(request, mount)
         watch = self._watch
         if watch is not None:
             return watch.handle(request, mount)
