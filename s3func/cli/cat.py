@@ -25,6 +25,7 @@ from s3func.cli.urls import (
     object_of,
     objects_of,
 )
+from s3func.cli.values import name_values
 from s3func.errors import PreconditionFailed
 
 if TYPE_CHECKING:
@@ -92,16 +93,6 @@ def _write(session: Session, key: str, bounds: Range, version_id: str | None) ->
     sys.stdout.buffer.flush()
 
 
-def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    pairs = {}
-    for item in value:
-        name, equals, text = item.partition("=")
-        if not equals or not name:
-            raise click.BadParameter(f"{item!r} is not NAME=VALUE", ctx, param)
-        pairs[name] = text
-    return pairs
-
-
 @click.command(
     cls=DataCommand,
     examples="""
@@ -115,7 +106,9 @@ def _pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -
 @click.option("--content-encoding", metavar="CODING", help="As gzip.")
 @click.option("--cache-control", metavar="RULE", help="As max-age=3600.")
 @click.option("--storage-class", metavar="CLASS", help="As STANDARD_IA.")
-@click.option("--metadata", multiple=True, callback=_pairs, metavar="NAME=VALUE", help="Kept with it; may be repeated.")
+@click.option(
+    "--metadata", multiple=True, callback=name_values, metavar="NAME=VALUE", help="Kept with it; may be repeated."
+)
 @click.option("--no-clobber", is_flag=True, help="Fail if there is such an object, also one that appears meanwhile.")
 @with_options(DRY_RUN, JSON, ACCESS)
 def put(source: str, url: str, no_clobber: bool, dry_run: bool, as_json: bool, **options: Any) -> int:

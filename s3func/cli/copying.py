@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from s3func.cli.report import progress
+from s3func.cli.report import progress, shown
 from s3func.cli.sync_options import say, usage
-from s3func.cli.urls import BLOCK, Stores, is_glob, line, line_of_json, literal_of, located, objects_of, shown, tell
-from s3func.errors import ObjectExists, S3FuncError
+from s3func.cli.urls import BLOCK, Stores, is_glob, line, line_of_json, literal_of, located, objects_of, tell
+from s3func.errors import ObjectExists, S3FuncError, UnsafeKey
 
 if TYPE_CHECKING:
     from s3func.connect import Location
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from s3func.transport.transfer import TransferConfig
 
 WORKERS = 8
+FOLDER = object()
+"""The result of a download that made a folder."""
 _KEPT_HEADERS = ("cache-control", "content-disposition", "content-encoding", "content-language")
 
 
@@ -139,7 +141,8 @@ def _target_of(target: str, place: Location | None, name: str) -> Target:
     from s3func.sync.names import NamePolicy
 
     if place is None:
-        return Target(None, os.path.join(target, NamePolicy().to_path(name)))
+        folder = "/" if name.endswith("/") else ""
+        return Target(None, os.path.join(target, NamePolicy().to_path(name.removesuffix("/"))) + folder)
     if not name:
         raise click.UsageError(f"{place.url} needs a key: the source has no name")
     base = place.key if place.key.endswith("/") or not place.key else place.key + "/"
@@ -197,6 +200,8 @@ class Copier:
         is_pipe = path == "-"
         if self.no_clobber and not is_pipe and os.path.lexists(path):
             return None
+        if path.endswith("/"):
+            return self._make_folder(place, path)
         if not is_pipe and (folder := os.path.dirname(path)):
             os.makedirs(folder, exist_ok=True)
         return self.session(place).download_file(
@@ -209,6 +214,13 @@ class Copier:
             fsync=bool(self._options.get("fsync")),
             if_match=if_match,
         )
+
+    def _make_folder(self, place: Location, path: str) -> Any:
+        """What an empty object whose key ends with a slash is on a disk."""
+        if self.session(place).head_object(place.key).size:
+            raise UnsafeKey(f"{place.key!r} has a content, and the name of a folder")
+        os.makedirs(path, exist_ok=True)
+        return FOLDER
 
     def between(self, source: Location, target: Location) -> Any:
         """Inside of one store on its side, else through us."""

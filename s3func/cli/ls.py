@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3func.cli.report import size_text
+from s3func.cli.report import shown, size_text
 from s3func.cli.sync_options import with_options
 from s3func.cli.urls import (
     ACCESS,
@@ -21,7 +21,6 @@ from s3func.cli.urls import (
     nothing_there,
     objects_of,
     rows_of,
-    shown,
     time_text,
 )
 from s3func.models import ObjectEntry

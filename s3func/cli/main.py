@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import click
 
 from s3func import __version__
+from s3func.cli.report import shown
 from s3func.cli.teaching import write_examples
 from s3func.errors import S3FuncError
 
@@ -28,8 +29,14 @@ COMMANDS = {
     "du": "s3func.cli.ls:du",
     "lock": "s3func.cli.lock:lock",
     "ls": "s3func.cli.ls:ls",
+    "mb": "s3func.cli.buckets:mb",
+    "mpu": "s3func.cli.mpu:mpu",
+    "mv": "s3func.cli.mv:mv",
     "plan": "s3func.cli.sync:plan_",
+    "presign": "s3func.cli.presign:presign",
     "put": "s3func.cli.cat:put",
+    "rb": "s3func.cli.buckets:rb",
+    "rm": "s3func.cli.rm:rm",
     "serve": "s3func.cli.serve:serve",
     "stat": "s3func.cli.ls:stat",
     "sync": "s3func.cli.sync:sync",
@@ -176,4 +183,4 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _tell(text: str) -> None:
     """One line on stderr, whatever names are in it."""
-    click.echo("".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text), err=True)
+    click.echo(shown(text), err=True)

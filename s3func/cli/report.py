@@ -25,6 +25,11 @@ def size_text(count: float) -> str:
     return f"{count:.1f} {_UNITS[step]}" if step else f"{count:.0f} B"
 
 
+def shown(text: str) -> str:
+    """A name on one line of a terminal, which it cannot command: control characters are escaped."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: "1 page", "1,790 files"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

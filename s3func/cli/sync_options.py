@@ -133,6 +133,21 @@ PLANNING = (
         help="What is kept with objects and restored with files; may be repeated.",
     ),
 )
+BWLIMIT = (
+    click.option(
+        "--bwlimit", callback=_size, metavar="RATE", help="Bytes per second, of all transfers together (10M …)."
+    ),
+)
+PROGRESS = (
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "bar", "json", "none"]),
+        default="auto",
+        show_default=True,
+        help="On stderr: a bar (auto: on a terminal), lines of JSON, or nothing.",
+    ),
+)
+VERBOSE = (click.option("--verbose", "-v", is_flag=True, help="A line per step on stderr."),)
 CARRYING = (
     click.option("--dry-run", "-n", is_flag=True, help="Change nothing, and show what would be done."),
     click.option(
@@ -145,9 +160,7 @@ CARRYING = (
         show_default=True,
         help="Who wins where both sides have changed.",
     ),
-    click.option(
-        "--bwlimit", callback=_size, metavar="RATE", help="Bytes per second, of all transfers together (10M …)."
-    ),
+    *BWLIMIT,
     click.option(
         "--workers", default="auto", callback=_workers, metavar="N", help="Threads; auto finds out how many help."
     ),
@@ -157,14 +170,8 @@ CARRYING = (
 )
 OUTPUT = (
     click.option("--json", "as_json", is_flag=True, help="A line of JSON per event on stdout."),
-    click.option(
-        "--progress",
-        type=click.Choice(["auto", "bar", "json", "none"]),
-        default="auto",
-        show_default=True,
-        help="On stderr: a bar (auto: on a terminal), lines of JSON, or nothing.",
-    ),
-    click.option("--verbose", "-v", is_flag=True, help="A line per step on stderr."),
+    *PROGRESS,
+    *VERBOSE,
 )
 
 

@@ -19,15 +19,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
+from s3func.cli.report import shown
 from s3func.cli.sync_options import STORE, say, usage
 from s3func.cli.teaching import TeachingCommand
-from s3func.errors import NotFound, S3FuncError
+from s3func.errors import NoSuchKey, NotFound, NotImplementedByStore, ObjectChanged, S3FuncError
 from s3func.models import ObjectEntry
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from s3func.connect import Location
+    from s3func.results import HeadResult
     from s3func.session import Session
 
 PIPE_CLOSED = 141
@@ -60,6 +62,12 @@ class DataCommand(TeachingCommand):
                 raise
             raise click.ClickException(f"{error.filename or ctx.info_name}: {error.strerror or error}") from None
         return status
+
+
+class Refused(click.ClickException):
+    """What was asked for looks like an accident; the message says what to write if it is none."""
+
+    exit_code = 3
 
 
 class Stores:
@@ -216,6 +224,27 @@ def objects_of(
         yield ObjectEntry(key)
 
 
+def delete_unchanged(session: Session, key: str, before: HeadResult) -> None:
+    """Delete an object if it still is what it was; ObjectChanged. One that is gone already is no error."""
+    try:
+        now = session.head_object(key)
+    except NotFound:
+        return
+    if (now.etag, now.version_id, now.last_modified) != (before.etag, before.version_id, before.last_modified):
+        raise ObjectChanged("replaced after it had been copied: it stays", bucket=session.bucket, key=key)
+    delete: Any = session.delete_object
+    if session.capabilities.conditional_writes and before.etag:
+        try:
+            delete(key, if_match=before.etag)
+        except NoSuchKey:
+            return
+        except NotImplementedByStore:
+            pass
+        else:
+            return
+    delete(key)
+
+
 def versions_of(session: Session, key: str) -> Iterator[ObjectEntry]:
     """All versions and delete markers of one key."""
     for entry in session.list_object_versions(key):
@@ -260,18 +289,13 @@ def each(urls: Iterable[str], do: Callable[[str], int | None]) -> int:
 
 def tell(error: S3FuncError) -> None:
     """An error as a line on stderr."""
-    say(f"s3func: {type(error).__name__}: {error}")
+    say(shown(f"s3func: {type(error).__name__}: {error}"))
 
 
 def nothing_there(place: Location) -> int:
     """Say that a URL leads to nothing; the exit code."""
     say(f"s3func: nothing is there: {shown(place.url)}")
     return 1
-
-
-def shown(text: str) -> str:
-    """A name on one line of a terminal."""
-    return text if text.isprintable() else ascii(text)[1:-1]
 
 
 def line(text: str) -> None:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from s3func import S3Session, testing
+from tests.cli.shell import Shell
+
 COMMAND = [sys.executable, "-W", "error", "-m", "s3func"]
 SECONDS = 60
 
@@ -41,3 +44,22 @@ def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture
+def server() -> Iterator[testing.Server]:
+    """A server in this process."""
+    with testing.server() as running:
+        yield running
+
+
+@pytest.fixture
+def session(server: testing.Server) -> S3Session:
+    """The bucket that the commands are given."""
+    return server.session("bucket")
+
+
+@pytest.fixture
+def shell(tmp_path: Path, server: testing.Server, session: S3Session) -> Shell:
+    """Command lines in an empty folder."""
+    return Shell(tmp_path, server, session.bucket)

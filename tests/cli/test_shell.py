@@ -2,88 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from s3func import S3Session, testing
-
-COMMAND = [sys.executable, "-W", "error", "-m", "s3func"]
-Done = subprocess.CompletedProcess[bytes]
-
-
-@pytest.fixture
-def server() -> Iterator[testing.Server]:
-    """A server in this process."""
-    with testing.server() as running:
-        yield running
-
-
-@pytest.fixture
-def session(server: testing.Server) -> S3Session:
-    """The bucket that the commands are given."""
-    return server.session("bucket")
-
-
-class Shell:
-    """Runs command lines in one folder; `{}` in an argument is the test's bucket as a URL."""
-
-    def __init__(self, folder: Path, server: testing.Server, bucket: str | None) -> None:
-        self.folder = folder
-        self.url = f"s3://{bucket}"
-        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
-            "AWS_ENDPOINT_URL": server.endpoint_url,
-            "AWS_ACCESS_KEY_ID": server.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": server.secret_access_key,
-            "AWS_REGION": server.region,
-            "AWS_MAX_ATTEMPTS": "1",
-            "XDG_CACHE_HOME": str(folder / ".cache"),
-        }
-
-    def __call__(self, *arguments: str, data: bytes = b"") -> Done:
-        words = [word.replace("{}", self.url) for word in arguments]
-        return subprocess.run(
-            [*COMMAND, *words],
-            input=data,
-            capture_output=True,
-            timeout=60,
-            cwd=self.folder,
-            env=self.environment,
-            check=False,
-        )
-
-    def out(self, *arguments: str, data: bytes = b"") -> list[str]:
-        """The lines of stdout of a command that succeeds and says nothing else."""
-        done = self(*arguments, data=data)
-        assert (0, b"") == (done.returncode, done.stderr)
-        return done.stdout.decode().replace(self.url, "{}").splitlines()
-
-    def rows(self, *arguments: str) -> list[dict[str, Any]]:
-        """The same, as JSON."""
-        return [json.loads(text) for text in self.out(*arguments)]
-
-
-@pytest.fixture
-def shell(tmp_path: Path, server: testing.Server, session: S3Session) -> Shell:
-    """Command lines in an empty folder."""
-    return Shell(tmp_path, server, session.bucket)
-
-
-def put(session: S3Session, *keys: str) -> None:
-    """Objects that hold their own keys."""
-    for key in keys:
-        session.put_object(key, key)
-
-
-def keys(session: S3Session) -> list[str]:
-    return [entry.key for entry in session.list_objects()]
-
+from s3func import S3Session
+from tests.cli.shell import COMMAND, Shell, keys, put
 
 # --- ls, du, stat
 
