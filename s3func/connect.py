@@ -44,7 +44,10 @@ _SHAPE = "s3://[profile@|host@]bucket[/key] or b2://…"
 
 
 class Location(NamedTuple):
-    """A URL taken apart. key: "" for the bucket itself. endpoint_url: of another store than the usual one."""
+    """A URL taken apart. key: "" for the bucket itself. endpoint_url: of another store than the usual one.
+
+    bucket: "" for a session that is bound to none, which no URL means.
+    """
 
     scheme: str
     bucket: str
@@ -124,7 +127,7 @@ def connect(
 
     if known is None and chosen is not None:
         settings["profile"] = chosen
-    return S3Session(bucket=location.bucket, **settings)
+    return S3Session(bucket=location.bucket or None, **settings)
 
 
 def endpoint_of(
@@ -155,7 +158,7 @@ def _connect_b2(bucket: str, settings: dict[str, Any], unknown: object) -> Sessi
         settings["realm"] = realm
     # What S3Session takes and B2 has no use for may stand in a profile that serves both.
     settings.pop("region", None)
-    return B2Session(bucket=bucket, **settings)
+    return B2Session(bucket=bucket or None, **settings)
 
 
 def _apply(profile: Profile, settings: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from s3func.errors import InvalidRange, NotFound
@@ -63,9 +64,17 @@ def read_range(session: Any, key: str, version: str | None, bucket: str, first: 
     return data
 
 
-def cut(blocks: dict[tuple[str, int, int], Any], path: str, start: int, end: int) -> Any:
-    """The part that was asked for, out of the larger one that was fetched."""
-    for (place, first, last), block in blocks.items():
-        if place == path and first <= start and end <= last:
+def cut(blocks: Mapping[tuple[str, int, int], Any], wanted: Iterable[tuple[str, int, int]]) -> list[Any]:
+    """The parts that were asked for, out of the larger ones that were fetched."""
+    by_path: dict[str, list[tuple[int, int, Any]]] = {}
+    for path, first, last in sorted(blocks):
+        by_path.setdefault(path, []).append((first, last, blocks[path, first, last]))
+    return [_cut(by_path.get(path, []), start, end) for path, start, end in wanted]
+
+
+def _cut(blocks: list[tuple[int, int, Any]], start: int, end: int) -> Any:
+    for place in range(bisect_right(blocks, start, key=lambda block: block[0]) - 1, -1, -1):
+        first, last, block = blocks[place]
+        if end <= last:
             return block if isinstance(block, Exception) else block[start - first : end - first]
     return b""

@@ -1,0 +1,239 @@
+"""RangedFile: an object as an open file for those who read it here and there: Parquet, ORC, Arrow, archives, HDF5.
+
+The one request that opens it brings its end, where such formats have their table of contents, or its beginning. It says
+how long the object is and which one; what is read then is asked for as it is read.
+
+1. All bytes are of one object: another ETag or version in an answer is ObjectChanged.
+2. A large read asks for what it wants and for nothing else: who reads columns knows them. Small ones ask ahead, and
+   more so the longer they go straight on.
+3. Where reads lie so close together that a store sends what is between them in the time that it takes to answer, as
+   those of some columns of small row groups do, whole blocks are fetched: one request in place of many.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from s3func.errors import InvalidRange, NotFound, ObjectChanged
+
+if TYPE_CHECKING:
+    from s3func.results import GetResult
+
+EDGE_BYTES = 128 * 1024
+"""What comes with the opening: pyarrow looks at the last 64 KiB of a file, and few tables of contents are longer."""
+_READ_AHEAD = 256 * 1024
+_LARGE = 64 * 1024
+# Reads that are looked at, and how many it takes: those who read row groups in threads do not come in order.
+_RECENT, _ENOUGH = 15, 4
+_BLOCK = 2 * 1024 * 1024
+_KEPT_BYTES = 16 * 1024 * 1024
+# So large a read is not put together from what is here already and what is not: copying it takes longer.
+_WHOLE = 4 * 1024 * 1024
+_FROM_THE_END = re.compile(r"\.(?:parquet|parq|pq|orc|feather|arrow|ipc|zip|npz|jar|whl|kmz|docx|xlsx)$", re.IGNORECASE)
+_FROM_THE_BEGINNING = re.compile(r"\.(?:h5|hdf5?|he5|nc|nc4|cdf|netcdf|tiff?|gtiff)$", re.IGNORECASE)
+
+
+def is_read_in_parts(key: str) -> bool:
+    """Whether those who open such a file do not read it from its beginning to its end, as its name says."""
+    return _FROM_THE_END.search(key) is not None or _FROM_THE_BEGINNING.search(key) is not None
+
+
+def open_ranged(
+    session: Any, bucket: str, key: str, version: str | None, *, block_size: int, max_gap: int
+) -> RangedFile | None:
+    """Open an object by one request, see RangedFile; None where a store cannot be asked for parts, or there is none to ask for."""
+    wanted = (
+        {"range_start": 0, "range_end": EDGE_BYTES - 1}
+        if _FROM_THE_BEGINNING.search(key)
+        else {"range_end": EDGE_BYTES}
+    )
+    try:
+        result = session.get_object(key, version, bucket=bucket, stream=True, **wanted)
+    except InvalidRange:
+        # An empty object has no last bytes.
+        return None
+    with result:
+        place = re.fullmatch(r"bytes ([0-9]+)-([0-9]+)/([0-9]+)", result.content_range or "")
+        if place is None or not result.etag:
+            return None
+        edge = result.read()
+    return RangedFile(session, bucket, result, (int(place[1]), edge), int(place[3]), block_size, max_gap)
+
+
+class RangedFile(io.BufferedIOBase):
+    """A binary file to read from. `.name` is the key; `.result` is the head of the first answer."""
+
+    mode = "rb"
+
+    def __init__(
+        self,
+        session: Any,
+        bucket: str,
+        result: GetResult,
+        edge: tuple[int, bytes],
+        size: int,
+        block_size: int,
+        max_gap: int,
+    ) -> None:
+        """edge: a part that is here already, and where it begins. block_size: what is asked for ahead at most.
+
+        max_gap: bytes between reads that are fetched with them where the gaps are no larger on average; 0 for none.
+        """
+        super().__init__()
+        self.name = result.key or ""
+        self.result = result
+        self.size = size
+        self._session = session
+        self._bucket = bucket
+        self._identity = _identity(result)
+        # B2 reads a file by its id and needs no other right for it.
+        self._version = result.version_id if session.capabilities.versions == "always" else None
+        self._edge = edge
+        self._windows: deque[tuple[int, bytes]] = deque()
+        self._block_size = max(block_size, _READ_AHEAD)
+        self._max_gap = max_gap
+        self._ahead = 0
+        self._position = 0
+        # Where a read begins that goes straight on, and where the last ones began.
+        self._next = -1
+        self._recent: deque[int] = deque(maxlen=_RECENT)
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """True."""
+        return True
+
+    def tell(self) -> int:
+        """The offset of the next byte."""
+        self._check_open()
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move; nothing is sent."""
+        self._check_open()
+        if whence == io.SEEK_CUR:
+            offset += self._position
+        elif whence == io.SEEK_END:
+            offset += self.size
+        elif whence != io.SEEK_SET:
+            raise ValueError(f"whence must be 0, 1 or 2, not {whence}")
+        if offset < 0:
+            raise io.UnsupportedOperation(f"the position is before the beginning: {offset}")
+        self._position = offset
+        return offset
+
+    def read(self, size: int | None = -1) -> bytes:
+        """As many bytes, or all that are left; fewer only at the end."""
+        self._check_open()
+        start = self._position
+        left = max(0, self.size - start)
+        end = start + (left if size is None or size < 0 else min(size, left))
+        if start >= end:
+            return b""
+        data = self._bytes(start, end, goes_on=start == self._next)
+        self._position = self._next = end
+        if start < self._edge[0] or not self._edge[0]:
+            # A look at the table of contents says nothing of where the others are.
+            self._recent.append(start)
+        return data
+
+    def read1(self, size: int = -1) -> bytes:
+        """The same."""
+        return self.read(size if size >= 0 else _READ_AHEAD)
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # io's Buffer has a name since 3.12
+        """Fill the buffer; less only at the end."""
+        view = memoryview(buffer).cast("B")
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readinto1(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]  # the same
+        """The same."""
+        return self.readinto(buffer)
+
+    def peek(self, size: int = 0) -> bytes:
+        """Bytes from here, without moving; what makes reading lines quick."""
+        here = self._position
+        data = self.read(max(size, 1024))
+        self._position = here
+        return data
+
+    def close(self) -> None:
+        """Let go of what is kept."""
+        self._edge = (0, b"")
+        self._windows.clear()
+        super().close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ValueError("the file is closed")
+
+    def _bytes(self, start: int, end: int, *, goes_on: bool) -> bytes:
+        pieces = []
+        while start < end:
+            piece = next((piece for block in (self._edge, *self._windows) if (piece := _part(block, start, end))), b"")
+            if not piece:
+                piece = self._fetch(start, end, goes_on=goes_on)
+            pieces.append(piece)
+            start += len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _fetch(self, start: int, end: int, *, goes_on: bool) -> bytes:
+        """Ask for bytes that are not here, up to the edge where that is near; what nobody wanted yet is kept."""
+        first, stop = self._around(start, end, goes_on=goes_on)
+        edge, length = self._edge[0], len(self._edge[1])
+        if start < edge < stop <= edge + length and end - start < _WHOLE:
+            stop = edge
+        result = self._ask(first, stop)
+        if _identity(result) != self._identity:
+            raise ObjectChanged(
+                "the object was replaced while it was read", bucket=self._bucket, key=self.name, headers=result.headers
+            )
+        data: bytes = result.data
+        if (first, stop) == (start, end):
+            return data
+        self._windows.append((first, data))
+        while len(self._windows) > 1 and sum(len(block) for _, block in self._windows) > _KEPT_BYTES:
+            self._windows.popleft()
+        return data[start - first : end - first]
+
+    def _around(self, start: int, end: int, *, goes_on: bool) -> tuple[int, int]:
+        """What is worth asking for when these bytes are wanted."""
+        near = [*self._recent, start]
+        if goes_on:
+            self._ahead = min(max(4 * self._ahead, _READ_AHEAD), self._block_size)
+        elif len(near) > _ENOUGH and max(near) - min(near) <= len(near) * self._max_gap:
+            return start - start % _BLOCK, min(end + -end % _BLOCK, self.size)
+        else:
+            self._ahead = 0 if end - start >= _LARGE else _READ_AHEAD
+        return start, min(max(end, start + self._ahead), self.size)
+
+    def _ask(self, start: int, stop: int) -> GetResult:
+        try:
+            result: GetResult = self._session.get_object(
+                self.name, self._version, range_start=start, range_end=stop - 1, bucket=self._bucket, stream=False
+            )
+        except (NotFound, InvalidRange) as error:
+            raise ObjectChanged(
+                f"the object was replaced or deleted while it was read ({error.code})",
+                bucket=self._bucket,
+                key=self.name,
+                headers=error.headers,
+            ) from error
+        return result
+
+
+def _identity(result: GetResult) -> tuple[str, str | None]:
+    return result.etag, result.version_id
+
+
+def _part(block: tuple[int, bytes], start: int, end: int) -> bytes:
+    first, data = block
+    return data[start - first : end - first] if first <= start < first + len(data) else b""
