@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from io import BytesIO
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 from s3func import B2Session, Credentials, S3Session, TransferConfig
-from s3func.errors import AccessDenied, ConnectionLost, CredentialsError, NoSuchKey, NotFound
+from s3func.errors import ConnectionLost, CredentialsError, NoSuchKey, NotFound
 from s3func.message import Request, Response
 from s3func.server import MemoryBackend, S3App
 from s3func.server.journal import Journal
-from s3func.telemetry import spans
 from s3func.transport.observation import Attempt
 from s3func.transport.transfer import MIB
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, TOKEN, FrozenClock, Recorder, recorded, success
@@ -189,67 +186,3 @@ def test_nobody_is_told_of_anything_that_he_did_not_ask_for(caplog: pytest.LogCa
         assert recorder is session._client.transport
         session.put_object("key", b"")
     assert not caplog.records
-
-
-class Tracer:
-    """An OpenTelemetry tracer, as far as one is needed."""
-
-    def __init__(self) -> None:
-        self.spans: list[SimpleNamespace] = []
-
-    def start_span(self, name: str, *, kind: object, attributes: dict[str, Any], start_time: int) -> SimpleNamespace:
-        span = SimpleNamespace(name=name, kind=kind, attributes=attributes, start=start_time, status=None, ended=0)
-        span.set_status = lambda status: setattr(span, "status", status)
-        span.end = lambda end: setattr(span, "ended", end)
-        self.spans.append(span)
-        return span
-
-
-@pytest.fixture
-def opentelemetry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The words of opentelemetry.trace that are used, whether it is installed or not."""
-    trace: Any = ModuleType("opentelemetry.trace")
-    trace.SpanKind = SimpleNamespace(CLIENT="client")
-    trace.StatusCode = SimpleNamespace(ERROR="error")
-    trace.Status = lambda code, description: (code, description)
-    trace.get_tracer = lambda *_: None
-    monkeypatch.setitem(sys.modules, "opentelemetry", ModuleType("opentelemetry"))
-    monkeypatch.setitem(sys.modules, "opentelemetry.trace", trace)
-
-
-@pytest.mark.usefixtures("opentelemetry")
-def test_spans() -> None:
-    """Each attempt is one finished client span that says what it was, how long it took and how it ended."""
-    tracer = Tracer()
-    refusal = Response(403, {"x-amz-request-id": "R9"}, b"<Error><Code>AccessDenied</Code></Error>")
-    recorder = Recorder(lambda request: refusal if request.method == "GET" else success(request))
-    with recorded(recorder, on_attempt=spans(tracer)) as session:
-        session.put_object("key", b"body")
-        with pytest.raises(AccessDenied):
-            session.get_object("key")
-    put, get = tracer.spans
-    assert ("PutObject", "client", None) == (put.name, put.kind, put.status)
-    assert {
-        "rpc.system": "aws-api",
-        "rpc.service": "S3",
-        "rpc.method": "PutObject",
-        "http.request.method": "PUT",
-        "http.response.status_code": 200,
-        "http.request.body.size": 4,
-        "http.response.body.size": 0,
-        "server.address": "localhost",
-        "aws.s3.bucket": "bucket",
-        "aws.s3.key": "key",
-        "aws.request_id": "R1",
-    } == put.attributes
-    assert ("GetObject", ("error", "AccessDenied")) == (get.name, get.status)
-    assert ("AccessDenied", "R9") == (get.attributes["error.type"], get.attributes["aws.request_id"])
-    assert put.ended >= put.start > 0
-
-
-def test_spans_need_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without opentelemetry-api spans() says so at once, and not in the middle of a call."""
-    monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    monkeypatch.setitem(sys.modules, "opentelemetry.trace", None)
-    with pytest.raises(ImportError, match="opentelemetry"):
-        spans()
