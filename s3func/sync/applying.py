@@ -72,8 +72,8 @@ class Memory(Protocol):
     def forget(self, names: str) -> None:
         """Nothing is known of the name any more."""
 
-    def doubt(self, names: Iterable[str]) -> None:
-        """Something is about to be done to these names."""
+    def doubt(self, operations: Iterable[Operation]) -> None:
+        """These steps are about to be carried out."""
 
     def trust(self, names: Iterable[str]) -> None:
         """Nothing was done to them after all."""
@@ -382,7 +382,7 @@ class _Run:
     def _release(self, movers: Carriers) -> None:
         held, self._held = self._held, []
         if held and self._plan.state is not None:
-            self._plan.state.doubt([operation.name for operation in held])
+            self._plan.state.doubt(held)
         for operation in held:
             movers.put(operation)
         self._released = time.monotonic()
@@ -468,7 +468,7 @@ class _Run:
         # What stands in the way of a download is there to be deleted; it has not failed yet.
         plan.guard(len(deletes), 0)
         if plan.state is not None:
-            plan.state.doubt(operation.name for operation in deletes)
+            plan.state.doubt(deletes)
         for operation, kept, error in deleting.delete_all(
             plan.target, deletes, self._keeper, self._check_deadline, fresh_until=self._fresh_until
         ):

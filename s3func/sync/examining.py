@@ -23,6 +23,7 @@ from s3func.sync.contents import ContentTest, Finding, digests, part_sizes_of, s
 from s3func.sync.entry import LocalEntry
 from s3func.sync.local import LocalTree
 from s3func.sync.remote import RemotePrefix
+from s3func.sync.state import step_of
 
 if TYPE_CHECKING:
     from s3func.results import HeadResult
@@ -139,12 +140,40 @@ class Examiner:
 
     def both_changed(self, source: Entry, target: Entry, row: StateRow, md5: str | None) -> bool:
         """Whether both have another content than when they agreed. md5: of the local side, if it was computed."""
-        if row.is_racy & 2:
-            # A run that did not come to its end was about to change it: the difference is most likely its own.
+        if row.is_racy & 2 and self._is_own(target, row):
+            # A run that did not come to its end was about to change it: the difference is its own, or none.
             return False
         return self.has_changed(target, row, md5, is_target=True) and self.has_changed(
             source, row, md5, is_target=False
         )
+
+    def _is_own(self, target: Entry, row: StateRow) -> bool:
+        """Whether the target holds what a run of ours found there, or what that was to make of it, and nobody else's work."""
+        step = step_of(row)
+        if step is None:
+            return False
+        if (seen := step.seen) is not None and target.size == seen[0]:
+            if isinstance(target, LocalEntry):
+                if (target.mtime_ns, target.inode) == seen[1:3]:
+                    return True
+            elif target.etag and target.etag == seen[3]:
+                return True
+        if step.meant is None or target.size != step.meant[0]:
+            return False
+        _, mtime_ns, etag = step.meant
+        if not isinstance(target, LocalEntry):
+            if etag is not None or mtime_ns is None:
+                return bool(etag) and target.etag == etag
+            try:
+                kept = self._time(self._target, target)
+            except (NotFound, AccessDenied):
+                return False
+            return kept is not None and same_time(mtime_ns, kept) is True
+        meant = row._replace(one_size=target.size, other_etag=etag, md5=None, sha1=None, part_size=None)
+        try:
+            return self.has_content(target, meant)
+        except SourceChanged:
+            return False
 
     def has_changed(self, entry: Entry, row: StateRow, md5: str | None, *, is_target: bool) -> bool:
         """Whether one side has another content than when both agreed; what cannot be told is a change. OSError."""

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
 from operator import lt
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
@@ -22,13 +22,14 @@ from urllib.parse import quote
 
 from s3func.errors import SyncError
 from s3func.sync.local import LocalTree
+from s3func.sync.spool import dumps, loads
 
 if TYPE_CHECKING:
     from s3func.sync.endpoints import Endpoint
-    from s3func.sync.operation import Side
+    from s3func.sync.operation import Operation, Side
 
 _APPLICATION = 0x53334675  # "S3Fu", where `file` and sqlite look for whose file it is
-_SCHEMA = 1
+_SCHEMA = 2
 _BATCH = 1000
 _ROWS_AHEAD = 1000
 _BUSY_SECONDS = 30.0
@@ -41,15 +42,16 @@ _FINE_NS = 1_000_000
 _TABLES = """
 CREATE TABLE entry (
     name TEXT PRIMARY KEY, one_size, one_mtime_ns, one_ctime_ns, one_inode, one_etag, one_modified, one_version,
-    other_size, other_etag, other_modified, other_version, md5, sha1, part_size, mode, is_racy
+    other_size, other_etag, other_modified, other_version, md5, sha1, part_size, mode, is_racy, step
 ) WITHOUT ROWID;
 CREATE INDEX moved ON entry (one_inode);
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 """
 _PUT = "INSERT OR REPLACE INTO entry VALUES"
-_ROW = f"({', '.join('?' * 17)})"
+_ROW = f"({', '.join('?' * 18)})"
 # 999 is how many question marks the oldest SQLite takes.
-_TOGETHER = 999 // 17
+_TOGETHER = 999 // 18
+_PAIRS_TOGETHER = 999 // 2
 _NAMES_TOGETHER = 999
 _META = "INSERT OR REPLACE INTO meta VALUES (?, ?)"
 
@@ -58,7 +60,7 @@ class StateRow(NamedTuple):
     """One name that both sides agreed about. `one` is the local side, or of two stores the one whose URL sorts first.
 
     The order of the columns is that of the entries, which lets a comparison be one of slices. is_racy: 1 by rule 4, 2
-    while something is being done to the name, see doubt().
+    while something is being done to the name, see doubt(); step: what that was, see step_of().
     """
 
     name: str
@@ -78,6 +80,31 @@ class StateRow(NamedTuple):
     part_size: int | None
     mode: int | None
     is_racy: int
+    step: str | None = None
+
+
+class Step(NamedTuple):
+    """What a run was about to do to a name when it was last heard of: the target as it found it, and what was to come.
+
+    seen: size, mtime_ns, inode and ETag of the target, None where it had nothing. meant: size, mtime_ns and ETag of the
+    source, None for a delete.
+    """
+
+    seen: tuple[Any, ...] | None
+    meant: tuple[Any, ...] | None
+
+
+def step_of(row: StateRow) -> Step | None:
+    """The step that was under way; None where none was, or nobody knows."""
+    if not row.is_racy & 2 or row.step is None:
+        return None
+    try:
+        seen, meant = loads(row.step.encode())
+        if (seen is not None and len(seen) != 4) or (meant is not None and len(meant) != 3):
+            return None
+        return Step(None if seen is None else tuple(seen), None if meant is None else tuple(meant))
+    except (SyncError, TypeError, ValueError):
+        return None
 
 
 class State:
@@ -212,6 +239,7 @@ class State:
             other.part_size or one.part_size,
             one.mode,
             int(self._is_racy(one)),
+            None,
         )
         self._note([row])
 
@@ -219,18 +247,39 @@ class State:
         """Nothing is known of these names any more."""
         self._note([names] if isinstance(names, str) else list(names))
 
-    def doubt(self, names: Iterable[str]) -> None:
-        """Something is about to happen to these names: until they are recorded, or trusted again, who knows what they hold.
+    def doubt(self, operations: Iterable[Operation]) -> None:
+        """These steps are about to happen: until their names are recorded, or trusted again, who knows what they hold.
 
-        A process that is killed then leaves rows that are marked: what differs from them may be our own doing.
+        A process that is killed then, and a step that fails, leave rows that are marked and say what was to be done: what
+        differs from them may be our own doing, see step_of().
         """
-        self._mark(names, "is_racy | 2")
+        columns = ", ".join(f"known.{column}" for column in StateRow._fields[:-2])
+        iterator = ((operation.name, _step(operation)) for operation in operations)
+
+        def mark(writer: sqlite3.Connection) -> None:
+            while together := list(islice(iterator, _PAIRS_TOGETHER)):
+                values = ", ".join(["(?, ?)"] * len(together))
+                # One statement for all, for the reason that _commit() has; of names without a row nothing is noted.
+                writer.execute(
+                    f"INSERT OR REPLACE INTO entry SELECT {columns}, known.is_racy | 2, begun.column2 "  # noqa: S608 -- our own
+                    f"FROM (VALUES {values}) AS begun JOIN entry AS known ON known.name = begun.column1",
+                    list(chain.from_iterable(together)),
+                )
+
+        self._mark(mark)
 
     def trust(self, names: Iterable[str]) -> None:
         """Nothing has happened to these names after all."""
-        self._mark(names, "is_racy & ~2")
+        iterator = iter(names)
 
-    def _mark(self, names: Iterable[str], value: str) -> None:
+        def unmark(writer: sqlite3.Connection) -> None:
+            while together := list(islice(iterator, _NAMES_TOGETHER)):
+                marks = ", ".join("?" * len(together))
+                writer.execute(f"UPDATE entry SET is_racy = is_racy & ~2 WHERE name IN ({marks})", together)  # noqa: S608
+
+        self._mark(unmark)
+
+    def _mark(self, mark: Callable[[sqlite3.Connection], None]) -> None:
         with self._lock:
             self._write()
             if not os.path.exists(self.path) or self._is_doubtful:
@@ -240,11 +289,7 @@ class State:
                     self._writer = self._created()
                 self._writer.execute("BEGIN IMMEDIATE")
                 with self._writer:
-                    iterator = iter(names)
-                    while together := list(islice(iterator, _NAMES_TOGETHER)):
-                        marks = ", ".join("?" * len(together))
-                        statement = f"UPDATE entry SET is_racy = {value} WHERE name IN ({marks})"  # noqa: S608 -- our own
-                        self._writer.execute(statement, together)
+                    mark(self._writer)
             except (sqlite3.Error, OSError) as error:
                 raise SyncError(f"the state {self.path!r} cannot be written: {error}") from error
 
@@ -432,6 +477,13 @@ def _identity(endpoint: Endpoint) -> str:
     if isinstance(endpoint, LocalTree):
         return f"local:{os.path.realpath(endpoint.root)}"
     return endpoint.url
+
+
+def _step(operation: Operation) -> str:
+    source, target = operation.source, operation.target
+    seen = None if target is None else (target.size, target.mtime_ns, target.inode, target.etag)
+    meant = None if source is None else (source.size, source.mtime_ns, source.etag)
+    return dumps((seen, meant)).decode()
 
 
 def _signed(number: int) -> int:

@@ -28,8 +28,8 @@ class Notes:
     def forget(self, names: str) -> None:
         self.forgotten.append(names)
 
-    def doubt(self, names: Iterable[str]) -> None:
-        self.doubted += names
+    def doubt(self, operations: Iterable[Operation]) -> None:
+        self.doubted += [operation.name for operation in operations]
 
     def trust(self, names: Iterable[str]) -> None:
         self.trusted += names

@@ -73,7 +73,7 @@ def test_what_was_recorded_comes_back_in_order(pair: tuple[LocalTree, RemotePref
         state.adopt_root((1, 2**64 - 1))
     rows = rows_of(pair)
     assert sorted(names, key=str.encode) == [row.name for row in rows]
-    assert ("a", 5, OLD, OLD, 7, None, None, None, 5, MD5, 150.5, "v1", MD5, None, 8, 0o100644, 0) == rows[0]
+    assert ("a", 5, OLD, OLD, 7, None, None, None, 5, MD5, 150.5, "v1", MD5, None, 8, 0o100644, 0, None) == rows[0]
     with opened(pair) as state:
         assert (1, 2**64 - 1) == state.root
 
