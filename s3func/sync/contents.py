@@ -59,7 +59,7 @@ class Finding(NamedTuple):
     part_size: int | None = None
 
 
-class _Parts:
+class EtagOfParts:
     """The ETag of an object that was uploaded in parts of one size: the MD5 of their MD5s, and their number."""
 
     def __init__(self, each: int) -> None:
@@ -102,7 +102,7 @@ def digests(
     stopped: set when nobody wants to know any more; SourceChanged then, too.
     """
     md5 = hashlib.md5(usedforsecurity=False)
-    others: list[Any] = [_Parts(each) for each in part_sizes]
+    others: list[Any] = [EtagOfParts(each) for each in part_sizes]
     named = {name: hasher(name) for name in checksums}
     others += named.values()
     sha = hashlib.sha1(usedforsecurity=False) if sha1 else None
@@ -242,10 +242,10 @@ class ContentTest:
         head = self._remote.session.head_object(remote.key, bucket=self._remote.bucket)
         if head.etag != remote.etag:
             return Finding(None, md5)
-        if is_md5(remote.etag) and md5 is not None and not _is_encrypted(head):
+        if is_md5(remote.etag) and md5 is not None and not is_encrypted(head):
             self.md5_is_proved = True
             return Finding(False, md5)
-        said = _said(head)
+        said = hashes_of(head)
         if "md5" in said:
             md5 = self._digests(local).md5 if md5 is None else md5
             return Finding(md5 == said["md5"], md5)
@@ -269,7 +269,7 @@ class ContentTest:
         return Finding(None, found.md5)
 
 
-def _said(head: HeadResult) -> dict[str, str]:
+def hashes_of(head: HeadResult) -> dict[str, str]:
     """The hashes of the whole content that a head names."""
     said = {}
     metadata = head.user_metadata
@@ -294,7 +294,7 @@ def _part_size(head: HeadResult) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and 0 < len(text) < 14 and int(text) > 0 else None
 
 
-def _is_encrypted(head: HeadResult) -> bool:
+def is_encrypted(head: HeadResult) -> bool:
     """Whether the ETag is none of the MD5 because of how the object is kept."""
     return (
         head.headers.get("x-amz-server-side-encryption", "AES256") != "AES256"
@@ -304,7 +304,7 @@ def _is_encrypted(head: HeadResult) -> bool:
 
 def same_heads(source: HeadResult, target: HeadResult) -> bool | None:
     """Whether two objects have the same content, by a hash that the heads of both name; None where they name none."""
-    said, also = _said(source), _said(target)
+    said, also = hashes_of(source), hashes_of(target)
     for name in ("md5", "content-sha1", *_CHECKSUMS):
         if name in said and name in also:
             return said[name] == also[name]
