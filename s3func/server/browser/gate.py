@@ -52,6 +52,12 @@ def is_from_this_machine(request: Request) -> bool:
     return is_local(request.peer) and not any(name in request.headers for name in _PASSED_ON)
 
 
+def is_exposed(request: Request) -> bool:
+    """Whether it came over a network unencrypted, for all that is known."""
+    is_encrypted = request.origin.startswith("https:") or request.headers.get("x-forwarded-proto") == "https"
+    return not (is_encrypted or is_from_this_machine(request))
+
+
 def is_of_another_site(request: Request) -> bool:
     """Whether another site has caused it, otherwise than by a link that somebody has followed.
 

@@ -24,7 +24,14 @@ from s3func.message import Request, Response
 from s3func.server.addressing import bucket_of_host, parse_query
 from s3func.server.browser import views
 from s3func.server.browser.calls import Account, Calls, Handle, Place, S3Account, Turn, check_place
-from s3func.server.browser.gate import host_of, is_for_s3, is_from_this_machine, is_of_another_site, prefers_html
+from s3func.server.browser.gate import (
+    host_of,
+    is_exposed,
+    is_for_s3,
+    is_from_this_machine,
+    is_of_another_site,
+    prefers_html,
+)
 from s3func.server.browser.markup import is_plain
 from s3func.server.browser.style import DOWNLOAD_POLICY, POLICY
 from s3func.server.browser.uploads import forged, store_files
@@ -59,6 +66,13 @@ _DOWNLOADED = ("content-length", "content-range", "accept-ranges", "etag", "last
 _METHODS = frozenset({"GET", "HEAD", "POST"})
 _FORM = "application/x-www-form-urlencoded"
 _NEXT = re.compile(r"(?:bucket|versions|object|delete-object|delete-bucket)(?:\?[A-Za-z0-9%&=._~-]*)?", re.ASCII)
+_OF_BUCKETS = frozenset({"NoSuchBucket", "InvalidBucketName", "bad_bucket_id", "BucketAlreadyExists"})
+_TEXTS = {
+    401: "This key may not do that.",
+    403: "This key may not do that.",
+    404: "There is nothing with this name.",
+    405: "What is here is a delete marker.",
+}
 # What may stand between the quotes of a header and be the name of a file everywhere.
 _NO_FILE_NAME = re.compile(r"[^ !#$&-),-.0-9;=@-\[\]-{}~]|%")
 
@@ -91,6 +105,13 @@ class Visit:
         place = Place(self.query.get("bucket", ""), self.query.get("prefix", ""))
         check_place(place.bucket)
         return place
+
+    @property
+    def bound(self) -> str | None:
+        """The prefix to go to from above it, because the account may see nothing else; None for what may be asked."""
+        prefix = "" if self.account is None else self.account.prefix
+        asked = self.query.get("prefix", "")
+        return prefix if prefix.startswith(asked) and prefix != asked else None
 
     @property
     def turn(self) -> Turn:
@@ -160,13 +181,21 @@ class Site:
 
     def handle(self, request: Request, mount: str) -> Response:
         """Answer a request that `is_asked`."""
-        path = _inner(request.path, mount)
+        visit: Visit | None = None
         try:
-            response = self._answer(request, path)
+            path = self._admit(request, mount)
+            if path is None:
+                response = _to_the_pages(request, mount)
+            else:
+                visit = self._visit(request)
+                response = self._post(visit, path) if request.method == "POST" else self._get(visit, path)
         except ServiceError as error:
-            response = self._refusal(request, error)
+            response = self._refusal(request, error, visit)
         except ProtocolError:
-            response = self._refusal(request, service_error("InternalError", "The store gave an answer that is none."))
+            fault = service_error("InternalError", "The store gave an answer that cannot be understood.")
+            response = self._refusal(request, fault, visit)
+        if visit is not None and visit.visitor.cookie and "set-cookie" not in response.headers:
+            _set_cookie(request, response, visit.visitor.cookie)
         headers = response.headers
         for name, value in _HEADERS.items():
             headers.setdefault(name, value)
@@ -180,13 +209,11 @@ class Site:
         logger.debug("%s %s %d", request.method, request.path, response.status)
         return response
 
-    def _answer(self, request: Request, path: str) -> Response:
+    def _admit(self, request: Request, mount: str) -> str | None:
+        """The name of the page that is asked for, None for the way to them; AccessDenied for who is not let in."""
+        path = _inner(request.path, mount)
         if path in {"/", FOLDER}:
-            # As a relative reference, so that a proxy may have put the server anywhere.
-            begin = request.path.rpartition("/")[2]
-            target = "browser/" if path == FOLDER else f"{begin}{FOLDER}/" if begin else f"{FOLDER[1:]}/"
-            return _redirect(target, {"vary": "Accept"})
-        name = path.removeprefix(f"{FOLDER}/")
+            return None
         if self._is_open and not is_from_this_machine(request):
             raise service_error(
                 "AccessDenied",
@@ -194,22 +221,22 @@ class Site:
             )
         if is_of_another_site(request):
             raise service_error("AccessDenied", "Another site has caused this request.")
+        return path.removeprefix(f"{FOLDER}/")
+
+    def _visit(self, request: Request) -> Visit:
+        query = dict(reversed(parse_query(request.query)))
         visitor = self._visitors.find(request.headers)
         account = visitor.account
         if self._is_open:
             account = S3Account(next(iter(self._store.users)), self._store, self._handle)
-        visit = Visit(request, visitor, dict(reversed(parse_query(request.query))), account)
-        response = self._post(visit, name) if request.method == "POST" else self._get(visit, name)
-        if visitor.cookie and "set-cookie" not in response.headers:
-            _set_cookie(request, response, visitor.cookie)
-        return response
+        return Visit(request, visitor, query, account)
 
     def _get(self, visit: Visit, name: str) -> Response:
         if name == "sign-in" and not self._is_open:
             following = _following(visit.query.get(views.NEXT, ""))
             if visit.account is not None:
                 return _redirect(following or "./")
-            return _page(views.sign_in_page(self._frame(visit), following))
+            return self._form_to_sign_in(visit, following)
         shown = self._shown.get(name)
         if shown is None:
             raise service_error("NoSuchPage", "There is no such page.", status=404)
@@ -252,17 +279,21 @@ class Site:
         wait = self._attempts.begin(peer)
         if wait:
             text = f"Too many attempts. Try again in {wait} seconds."
-            response = _page(views.sign_in_page(self._frame(visit), following, text), 429)
+            response = self._form_to_sign_in(visit, following, text, 429)
             response.headers["retry-after"] = str(wait)
             return response
         account = self._account_of(visit.request, fields.get("access-key-id", ""), fields.get("secret-access-key", ""))
         if account is None:
             text = "There is no such key, or this is not its secret."
-            return _page(views.sign_in_page(self._frame(visit), following, text), 403)
+            return self._form_to_sign_in(visit, following, text, 403)
         self._attempts.accepted(peer)
         response = _redirect(following or "./")
         _set_cookie(visit.request, response, self._visitors.sign_in(account).cookie)
         return response
+
+    def _form_to_sign_in(self, visit: Visit, following: str, problem: str = "", status: int = 200) -> Response:
+        page = views.sign_in_page(self._frame(visit), following, problem=problem, is_exposed=is_exposed(visit.request))
+        return _page(page, status)
 
     def _account_of(self, request: Request, key_id: str, secret: str) -> Account | None:
         user = self._store.users.with_key(key_id)
@@ -271,7 +302,11 @@ class Site:
         is_right = hmac.compare_digest(sha256(secret.encode()).digest(), sha256(expected.encode()).digest())
         if user is not None:
             return S3Account(user, self._store, self._handle) if is_right else None
-        return None
+        if self._b2() is None:
+            return None
+        from s3func.server.browser.b2_calls import authorize
+
+        return authorize(self._handle, request, key_id, secret)
 
     def _sign_out(self, visit: Visit, fields: Mapping[str, str]) -> Response:
         response = _redirect(link("sign-in", notice="signed-out"))
@@ -282,11 +317,20 @@ class Site:
         notice = visit.query.get("notice", "")
         return Frame(visit.visitor, host_of(visit.request), self._is_open, self._reads_only, notice)
 
-    def _refusal(self, request: Request, error: ServiceError) -> Response:
-        """The page of an error; it is shown to anybody, and says what a client of S3 would be told."""
-        frame = Frame(Visitor("", ""), host_of(request), self._is_open, self._reads_only)
+    def _refusal(self, request: Request, error: ServiceError, visit: Visit | None) -> Response:
+        """The page of an error, which says what a client would be told."""
+        visitor, back = Visitor("", ""), "./"
+        if visit is not None:
+            visitor = visit.visitor
+            bucket, key = visit.query.get("bucket", ""), visit.query.get("key", visit.query.get("prefix", ""))
+            if error.code not in _OF_BUCKETS:
+                back = link("bucket", bucket=bucket, prefix=key[: key.rfind("/") + 1]) if bucket else "./"
+        frame = Frame(visitor, host_of(request), self._is_open, self._reads_only)
         title = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", error.code).capitalize()
-        return _page(views.message_page(frame, title, error.message or f"Status {error.status}"), error.status)
+        text = error.message or _TEXTS.get(error.status, f"The answer has the status {error.status}.")
+        # Nobody is asked for a password by the browser itself.
+        status = 403 if error.status == 401 else error.status
+        return _page(views.message_page(frame, title, text, back=back), status)
 
     # --- what is shown
 
@@ -295,6 +339,8 @@ class Site:
 
     def _objects(self, visit: Visit, frame: Frame) -> Response:
         place = visit.prefixed
+        if (bound := visit.bound) is not None:
+            return _redirect(link("bucket", bucket=place.bucket, prefix=bound))
         page = visit.calls.list_objects(place.bucket, place.key, visit.turn, PAGE_ROWS)
         following = ""
         if page.is_truncated:
@@ -303,6 +349,8 @@ class Site:
 
     def _versions(self, visit: Visit, frame: Frame) -> Response:
         place = visit.prefixed
+        if (bound := visit.bound) is not None:
+            return _redirect(link("versions", bucket=place.bucket, prefix=bound))
         page = visit.calls.list_versions(place.bucket, place.key, visit.turn, PAGE_ROWS)
         following = ""
         if page.is_truncated:
@@ -318,7 +366,7 @@ class Site:
             page = calls.list_versions(place.bucket, place.key, Turn(), VERSIONS_SHOWN, delimiter="")
         except ServiceError as error:
             # Who may read an object may perhaps not list its bucket.
-            if error.status != 403:
+            if error.status not in {401, 403}:
                 raise
         else:
             rows = [entry for entry in page.entries if entry.key == place.key]
@@ -385,6 +433,14 @@ def content_disposition(key: str) -> str:
     name = "".join([letter if is_plain(letter) and letter not in '\\:*?"<>|' else "_" for letter in name]).strip(" .")
     name = name or "object"
     return f"attachment; filename=\"{_NO_FILE_NAME.sub('_', name)}\"; filename*=UTF-8''{encode_component(name)}"
+
+
+def _to_the_pages(request: Request, mount: str) -> Response:
+    """From the root, or from their folder without its slash; relative, for a proxy may have put the server anywhere."""
+    last = request.path.rpartition("/")[2]
+    if _inner(request.path, mount) == FOLDER:
+        return _redirect("browser/")
+    return _redirect(f"{last}{FOLDER}/" if last else f"{FOLDER[1:]}/", {"vary": "Accept"})
 
 
 def _inner(path: str, mount: str) -> str:

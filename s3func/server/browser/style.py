@@ -60,6 +60,7 @@ button, .button { display: inline-block; font: inherit; font-weight: 600; paddin
   border: 1px solid var(--button); border-radius: .35rem; background: var(--button); color: var(--on-button);
   text-decoration: none; }
 button.plain, .button.plain { background: transparent; color: var(--link); border-color: var(--line); }
+a.button.danger { color: var(--bad); }
 button.danger { background: var(--bad); border-color: var(--bad); color: var(--back); }
 .note { border: 1px solid var(--line); border-left: .3rem solid var(--good); border-radius: .35rem; padding: .5rem .9rem;
   margin: 0 0 1rem; overflow-wrap: anywhere; }
@@ -67,10 +68,14 @@ button.danger { background: var(--bad); border-color: var(--bad); color: var(--b
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.25rem; margin: 0 0 1.25rem; }
 dt { color: var(--soft); }
 dd { margin: 0; overflow-wrap: anywhere; }
-.sign-in { max-width: 26rem; margin: 2rem auto; }
+.sign-in { max-width: 26rem; }
 .sign-in .panel > * + * { margin-top: .75rem; }
 .sign-in input { width: 100%; }
-@media (max-width: 40rem) { .wide { display: none; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
+code.id { display: inline-block; max-width: 15rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
+  vertical-align: bottom; }
+@media (max-width: 40rem) { .wide { display: none; } .actions { white-space: normal; } .actions a + a { margin-left: 0; }
+  .actions a { display: block; } tbody th { min-width: 6rem; } code.id { max-width: 5rem; }
+  main, body > header { padding-left: .75rem; padding-right: .75rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
 """
 
 ICON = (

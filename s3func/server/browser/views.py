@@ -195,7 +195,7 @@ def object_page(
         element("dl", *[piece for title, fact in facts for piece in (element("dt", title), element("dd", fact))]),
         element("div", *actions, class_="row"),
     ]
-    if versions:
+    if versions and (len(versions) > 1 or versions[0].version_id != "null"):
         rows = [_version_row(frame, place.bucket, entry, name(entry.key)) for entry in versions]
         content.append(element("h2", "Versions"))
         content.append(_table(_count(len(rows), "version"), ("Name", "Version", "Size", "Modified", ""), rows))
@@ -253,9 +253,12 @@ def upload_page(frame: Frame, place: Place, upload: Upload) -> bytes:
     return _page(frame, "Upload", content, _crumbs(place.bucket, place.key))
 
 
-def sign_in_page(frame: Frame, following: str, problem: str = "") -> bytes:
-    """The form for a key pair. following: where to go then."""
+def sign_in_page(frame: Frame, following: str, *, problem: str = "", is_exposed: bool = False) -> bytes:
+    """The form for a key pair. following: where to go then. is_exposed: others may read it on its way."""
     content: list[Markup] = []
+    if is_exposed:
+        warning = "This connection is not encrypted: whoever is between here and the server can read the secret."
+        content.append(element("p", warning, class_="note bad"))
     if problem:
         content.append(element("p", problem, class_="note bad", role="alert"))
     content.append(
@@ -291,7 +294,7 @@ def message_page(frame: Frame, title: str, text: str, *, back: str = "./") -> by
     """Something went wrong, or there is no such page. back: "" for nowhere."""
     content = [element("p", text, class_="note bad", role="alert")]
     if back:
-        content.append(element("p", element("a", "Go on", href=back, class_="button plain")))
+        content.append(element("p", element("a", "Back", href=back, class_="button plain")))
     return _page(frame, title, content)
 
 
@@ -462,7 +465,7 @@ def _version_row(frame: Frame, bucket: str, entry: ObjectEntry, shown: Markup) -
     return element(
         "tr",
         element("th", first, *([" ", element("span", f"({kind})", class_="soft")] if kind else []), scope="row"),
-        element("td", element("code", name(version))),
+        element("td", element("code", name(version), class_="id", title=written_out(version))),
         element("td", "" if entry.delete_marker else _size(entry.size), class_="number"),
         element("td", _time(entry.last_modified), class_="wide"),
         element(

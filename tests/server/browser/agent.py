@@ -120,7 +120,9 @@ class Page:
             if tag.name == "form":
                 multipart = tag.attributes.get("enctype") == "multipart/form-data"
                 forms.append(Form(urljoin(self.url, tag.attributes["action"]), tag.attributes["method"], multipart, {}))
-            elif tag.name == "input" and "form" in tag.inside and tag.attributes.get("type") not in {"file", "checkbox"}:
+            elif (
+                tag.name == "input" and "form" in tag.inside and tag.attributes.get("type") not in {"file", "checkbox"}
+            ):
                 forms[-1].fields[tag.attributes["name"]] = tag.attributes.get("value", "")
         return forms
 
@@ -137,11 +139,11 @@ class Agent:
         self.origin = origin
         self.cookies: dict[str, tuple[str, str]] = {}
         self.host = urlsplit(origin).netloc
-        self._connection = http.client.HTTPConnection(urlsplit(origin).hostname or "", urlsplit(origin).port, timeout=30)
+        self._connection = http.client.HTTPConnection(
+            urlsplit(origin).hostname or "", urlsplit(origin).port, timeout=30
+        )
 
-    def send(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None
-    ) -> Page:
+    def send(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None) -> Page:
         """One request, with the cookies that belong to it, and its answer."""
         url = urljoin(f"{self.origin}/", url)
         parts = urlsplit(url)
@@ -198,9 +200,7 @@ class Agent:
     def sign_in(self, access_key_id: str, secret_access_key: str) -> Page:
         """From the root to the first page behind the form."""
         page = self.get("/")
-        return self.submit(
-            page.form("sign-in"), access_key_id=access_key_id, secret_access_key=secret_access_key
-        )
+        return self.submit(page.form("sign-in"), access_key_id=access_key_id, secret_access_key=secret_access_key)
 
     def close(self) -> None:
         """End the connection."""
