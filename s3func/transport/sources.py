@@ -25,6 +25,8 @@ _SENT = 4 * BLOCK
 # A file system notes times in ticks, of 1 to 10 ms on Linux; two writes within one tick leave the same time behind.
 _TICK_NS = 10_000_000
 _SECOND_NS = 1_000_000_000
+# Longer than the coarsest clock needs, of a file that nobody writes to.
+_PATIENCE_SECONDS = 2.0
 
 Absorb: TypeAlias = Callable[[memoryview], None]
 
@@ -280,7 +282,11 @@ def _checked(blocks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _settled(descriptor: int) -> _Snapshot:
-    """What the file is now, once a further write to it could not leave the same times behind."""
+    """What the file is now, once a further write to it could not leave the same times behind.
+
+    SourceChanged for one that is written to so often that there is no such moment.
+    """
+    until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         now = time.time_ns()
         found = _Snapshot.of(os.fstat(descriptor))
@@ -292,6 +298,8 @@ def _settled(descriptor: int) -> _Snapshot:
         # One from the future says nothing about when it was written.
         if age < 0 or age >= tick:
             return found
+        if time.monotonic() > until:
+            raise SourceChanged("the file is written to all the time")
         time.sleep((tick - age) / _SECOND_NS)
 
 

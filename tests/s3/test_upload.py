@@ -5,6 +5,7 @@ import io
 import os
 import random
 import threading
+import time
 import tracemalloc
 import zlib
 from array import array
@@ -12,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -647,6 +649,30 @@ def test_a_file_that_was_just_written_is_settled_first(store: tuple[S3Session, W
         session.put_object("key", path)
         watch.before = None
         assert new == session.get_object("key").data
+
+
+def test_a_file_that_never_settles(
+    store: tuple[S3Session, Watch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that is written to at every moment ends the upload with an error, and does not make it wait for ever."""
+    session, _ = store
+    path = tmp_path / "file"
+    path.write_bytes(content(15 * PART))
+    now = time.monotonic()
+
+    def sleep(seconds: float) -> None:
+        """Time goes by, and somebody writes."""
+        nonlocal now
+        now += seconds
+        path.write_bytes(content(15 * PART))
+
+    clock = SimpleNamespace(sleep=sleep, monotonic=lambda: now, time_ns=time.time_ns)
+    monkeypatch.setattr("s3func.transport.sources.time", clock)
+    path.write_bytes(content(15 * PART))
+    with pytest.raises(SourceChanged, match="all the time"):
+        session.put_object("key", path)
+    monkeypatch.undo()
+    assert not session.exists("key")
 
 
 # --- the plan
