@@ -30,7 +30,7 @@ from s3func.errors import NotFound
 if TYPE_CHECKING:
     from s3func.session import Session
 
-__all__ = ["Cache", "Fingerprint", "Record", "Records", "fingerprint", "locked"]
+__all__ = ["Cache", "Fingerprint", "Kept", "Record", "Records", "fingerprint", "locked"]
 
 # In a name that other systems refuse too there is little to gain from keeping it.
 _UNSAFE = re.compile(
@@ -79,6 +79,14 @@ class Record(NamedTuple):
         coarse = self.local.mtime_ns % 1_000_000_000 == 0 and self.local.ctime_ns % 1_000_000_000 == 0
         newest = max(self.local.mtime_ns, self.local.ctime_ns)
         return newest >= self.saved_ns - (_COARSE_NS if coarse else RACY_NS)
+
+
+class Kept(NamedTuple):
+    """A file in the cache. used: when last, in seconds of the epoch. size: its bytes now."""
+
+    used: float
+    record: Record
+    size: int
 
 
 def fingerprint(path: str | int) -> Fingerprint | None:
@@ -234,7 +242,7 @@ class Cache:
 
     def size(self) -> int:
         """Bytes of all files that have a record."""
-        return sum(size for _, _, size in self._entries())
+        return sum(size for _, _, size in self.entries())
 
     def shrink(self, max_bytes: int, session: Session) -> list[str]:
         """Delete what was not used for longest, until the rest has at most max_bytes. Gives the paths that are gone.
@@ -247,19 +255,19 @@ class Cache:
             raise TypeError(f"max_bytes must be an int, not {type(max_bytes).__name__}")
         if max_bytes < 0:
             raise ValueError(f"max_bytes must not be negative: {max_bytes}")
-        entries = sorted(self._entries(), key=lambda entry: entry[0])
+        entries = sorted(self.entries(), key=lambda entry: entry[0])
         left = sum(size for _, _, size in entries)
         gone = []
         for _, record, size in entries:
             if left <= max_bytes:
                 break
-            if self._evicted(record, session):
+            if self.evict(record, session):
                 gone.append(record.path)
                 left -= size
         return gone
 
-    def _entries(self) -> Iterator[tuple[float, Record, int]]:
-        """Last use, record and size of each file."""
+    def entries(self) -> Iterator[Kept]:
+        """Each file that has a record, in no order."""
         try:
             names = os.listdir(self.records.folder)
         except OSError:
@@ -272,9 +280,10 @@ class Cache:
             status = fingerprint(record.path)
             with suppress(OSError):
                 if status is not None:
-                    yield os.stat(place).st_mtime, record, status.size
+                    yield Kept(os.stat(place).st_mtime, record, status.size)
 
-    def _evicted(self, record: Record, session: Session) -> bool:
+    def evict(self, record: Record, session: Session) -> bool:
+        """Delete one file, on the conditions of shrink(); whether it is gone."""
         from s3func.connect import parse
 
         location = parse(record.url)
