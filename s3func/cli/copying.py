@@ -231,7 +231,7 @@ class Copier:
             return from_.copy_object(source.key, target.key, dest_bucket=target.bucket)
         opened: Any = to.open
         with from_.get_object(source.key) as found:
-            about = {
+            about: dict[str, Any] = {
                 name.replace("-", "_"): value
                 for name in _KEPT_HEADERS
                 if (value := found.headers.get(name)) is not None

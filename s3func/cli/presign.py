@@ -10,7 +10,7 @@ import click
 
 from s3func.cli.report import parse_size, shown
 from s3func.cli.sync_options import usage, with_options
-from s3func.cli.urls import ACCESS, JSON, RAW, DataCommand, Stores, each, line, line_of_json, located, objects_of
+from s3func.cli.urls import ACCESS, JSON, RAW, DataCommand, Stores, each, line, line_of_json, located, nothing_there, objects_of
 from s3func.cli.values import duration, name_values
 from s3func.errors import NotSupported
 
@@ -65,10 +65,12 @@ def presign(urls: tuple[str, ...], method: str, expires: int, **options: Any) ->
     def one(url: str) -> int:
         place = located(url, needs_key=True)
         session: Any = stores.session(place)
-        for entry in objects_of(session, place.key, raw=options["raw"] or "${filename}" in place.key):
+        count = 0
+        for entry in objects_of(session, place.key, raw=options["raw"]):
+            count += 1
             with usage():
                 _make(session, place._replace(key=entry.key), method, expires, options)
-        return 0
+        return 0 if count else nothing_there(place)
 
     with Stores(options) as stores:
         return each(urls, one)

@@ -21,6 +21,7 @@ class Shell:
     def __init__(self, folder: Path, server: testing.Server, bucket: str | None) -> None:
         self.folder = folder
         self.url = f"s3://{bucket}"
+        self.full_url = f"s3://{server.endpoint_url}@{bucket}"
         self.b2_url = f"b2://{server.endpoint_url}/{bucket}"
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
             "AWS_ENDPOINT_URL": server.endpoint_url,
@@ -50,7 +51,7 @@ class Shell:
         """The lines of stdout of a command that succeeds and says nothing else."""
         done = self(*arguments, data=data)
         assert (0, b"") == (done.returncode, done.stderr)
-        return done.stdout.decode().replace(self.url, "{}").splitlines()
+        return done.stdout.decode().replace(self.url, "{}").replace(self.full_url, "{}").splitlines()
 
     def fails(self, code: int, *arguments: str, data: bytes = b"") -> str:
         """The one line on stderr of a command that ends with this code and prints nothing else."""
