@@ -15,14 +15,33 @@ from s3func.server.backend import Backend
 from s3func.server.backends.local import LocalBackend
 from s3func.server.backends.memory import MemoryBackend
 from s3func.server.backends.session import SessionBackend
-from tests.contract.objects import STORES
+from s3func.server.handlers import multipart
+from tests.contract.objects import SHORTFALLS, STORES
+from tests.server.drime.fake import FakeDrime
+from tests.server.drime.stores import quick_backend
 
 MakeBackend = Callable[..., Backend]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where a gateway falls short is written down; who mends it has to strike it out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and getattr(item, "callspec", None) is not None:
+            place = f"{item.path.name}::{item.nodeid.partition('::')[2].partition('[')[0]}"
+            if place in SHORTFALLS and item.callspec.params.get("make_backend") == "session":
+                # What is made up by chance may miss what fails.
+                is_sure = "in_pieces" not in place
+                item.add_marker(pytest.mark.xfail(reason=SHORTFALLS[place], strict=is_sure))
+
+
 @pytest.fixture(params=list(STORES))
-def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeBackend]:
+def make_backend(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeBackend]:
     """Make empty stores, as many as a test wants; they are closed after it."""
+    if request.param == "session":
+        # How small a part may be is a matter of the store behind it, and not of what a gateway promises.
+        monkeypatch.setattr(multipart, "PART_BYTES_MIN", 0)
     with ExitStack() as stack:
         number = 0
 
@@ -42,6 +61,8 @@ def make_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Mak
                     clock=clock,
                 )
                 backend = SessionBackend(S3Session(*keys, region=place, transport=app, clock=clock), clock=clock)
+            elif request.param == "drime":
+                backend = quick_backend(FakeDrime(), tmp_path / f"cache-{number}.db", clock=clock)
             else:
                 backend = LocalBackend(tmp_path / f"store-{number}", durability="os", clock=clock)
             stack.callback(backend.close)

@@ -12,16 +12,55 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from s3func.server.backend import Backend, Guard, ObjectAttributes, StoredObject
+from s3func.server.backends.drime import DrimeBackend
 from s3func.server.backends.local import LocalBackend
 from s3func.server.backends.memory import MemoryBackend
 from s3func.server.backends.session import SessionBackend
 from s3func.server.powers import Editable, Multipart, Versioned
 
-STORES: dict[str, type] = {"memory": MemoryBackend, "local": LocalBackend, "session": SessionBackend}
+STORES: dict[str, type] = {
+    "memory": MemoryBackend,
+    "local": LocalBackend,
+    "drime": DrimeBackend,
+    "session": SessionBackend,
+}
 """Every store that the contract suite runs over."""
 
 
-KEEPERS = ["memory", "local"]
+_DOCUMENTS = "a gateway keeps no documents, and refuses them: nobody is told that a legal hold was set when it was not"
+_DESCRIBED = "a record says what the store behind says, which has more headers and checksums, and whole seconds"
+_PARTS = "a session's reader does not say which parts an object was uploaded in"
+_ROWS = "the rows of a listing say no more than those of S3: no owner, and no version of an object"
+_MARKERS = (
+    "a listing goes on at a version or an upload that is gone with all of its key, so that nothing is left out: a "
+    "session's listing begins at a key, and no id is known to be none"
+)
+SHORTFALLS = {
+    "test_multipart.py::TestUploads::test_life_of_an_upload": _DOCUMENTS,
+    "test_multipart.py::TestUploads::test_objects_of_one_put_have_no_parts": _PARTS,
+    "test_multipart.py::TestCompleting::test_only_the_named_parts": _PARTS,
+    "test_multipart.py::TestCompleting::test_guards": _DESCRIBED,
+    "test_multipart.py::TestCompleting::test_completing_again": _DOCUMENTS,
+    "test_multipart.py::TestCompleting::test_racing_conditions": _DESCRIBED,
+    "test_multipart.py::TestObjectsOfParts::test_open_readers_go_on": _PARTS,
+    "test_multipart.py::TestObjectsOfParts::test_copies": "a copy is begun by the store when it is committed",
+    "test_multipart.py::TestListing::test_pages_are_the_whole_in_pieces": _MARKERS,
+    "test_multipart.py::TestListing::test_markers": _MARKERS,
+    "test_versioned.py::TestStatus::test_life_of_a_status": "when a bucket was made is known to a listing only, and its status is not",
+    "test_versioned.py::TestEnabled::test_every_version_is_kept": _DOCUMENTS,
+    "test_versioned.py::TestEnabled::test_a_delete_marker": _ROWS,
+    "test_versioned.py::TestEnabled::test_deleting_versions": _ROWS,
+    "test_versioned.py::TestEnabled::test_copies_of_versions": _DOCUMENTS,
+    "test_versioned.py::TestNullVersions::test_what_was_there_before": _DOCUMENTS,
+    "test_versioned.py::TestGuards::test_commits_see_the_current_object": _DESCRIBED,
+    "test_versioned.py::TestGuards::test_deletions_see_what_they_take": _DOCUMENTS,
+    "test_versioned.py::TestListing::test_pages_are_the_whole_in_pieces": _MARKERS,
+    "test_versioned.py::TestListing::test_markers_of_a_listing": _MARKERS,
+}
+"""Where a gateway cannot do what the contract says, and why: each of these tests is run, and has to fail."""
+
+
+KEEPERS = ["memory", "local", "drime"]
 """The stores that keep everything themselves. A gateway keeps what the store behind it keeps: see test_session.py."""
 
 of_keepers = pytest.mark.parametrize("make_backend", KEEPERS, indirect=True)

@@ -9,10 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.contract.session.services import LIVE, SERVICES, Service, live, names
+from tests.contract.session.services import LIVE, SERVICES, SHORTFALLS, Service, live, names
 
 if TYPE_CHECKING:
     from tests.conftest import LoopbackGuard
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What a service behind a session cannot do is written down; who mends it has to strike it out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and getattr(item, "callspec", None) is not None:
+            reason = SHORTFALLS.get((str(item.callspec.params.get("service")), item.originalname))
+            if reason is not None:
+                # What is made up by chance may miss what fails.
+                is_sure = "any_text" not in item.originalname
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=is_sure))
 
 
 @pytest.fixture(params=names())

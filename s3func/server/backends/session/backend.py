@@ -2,109 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import IO, TypeVar, cast
+from typing import IO
 
-from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import (
-    AccessDenied,
     DeleteFailed,
     NoSuchKey,
     NoSuchVersion,
     NotFound,
-    NotImplementedByStore,
     PreconditionFailed,
-    S3FuncError,
     ServiceError,
     service_error,
 )
 from s3func.models import ObjectEntry
 from s3func.results import CopyResult, GetResult, PutResult
 from s3func.server.backend import (
-    BucketInfo,
     Deleted,
     Deletion,
     Guard,
     ListSlice,
     ObjectAttributes,
-    Precondition,
     StoredObject,
-    check_bucket_name,
     check_key,
     run_guard,
 )
+from s3func.server.backends.session.base import Conditions
 from s3func.server.backends.session.bodies import SessionCopy, SessionReader, SessionWriter
+from s3func.server.backends.session.uploads import SessionUploads
+from s3func.server.backends.session.versions import SessionVersions
 from s3func.server.backends.session.words import (
-    BucketVerbs,
     BulkDeletion,
-    Verbs,
     copy_options,
-    no_such_bucket,
     put_options,
-    refusal_of,
     replaced,
     row_of,
     seconds_of,
     stored_of,
 )
-from s3func.session import Session
-
-KNOWN_SECONDS = 10.0
-"""How long a bucket is taken to exist after it was seen; what is done with it tells in any case."""
 
 _PAGE_MAX = 1000
-_ATTEMPTS = 10
 
-T = TypeVar("T")
-Conditions = Mapping[str, str]
+Row = tuple[str, str | None]
 
 
-class SessionBackend:
+class SessionBackend(SessionVersions, SessionUploads):
     """A Backend behind a Session: a gateway."""
-
-    def __init__(self, session: Session, *, bucket: str | None = None, clock: Clock = SYSTEM_CLOCK) -> None:
-        """`session` is used from many threads, and closed with the backend. bucket: the only one there shall be."""
-        if bucket is not None:
-            check_bucket_name(bucket)
-        self._only = bucket
-        self._session = session
-        self._verbs = cast("Verbs", session)
-        self._clock = clock
-        self._seen: dict[str, float] = {}
-        self._closed = False
-
-    def create_bucket(self, bucket: str, *, owner: str = "", region: str = "") -> BucketInfo:
-        check_bucket_name(bucket)
-        with self._asking(bucket):
-            self._bucket_verbs().create_bucket(bucket)
-        self._seen[bucket] = self._clock.monotonic()
-        return BucketInfo(bucket, round(self._clock.now(), 3))
-
-    def delete_bucket(self, bucket: str) -> None:
-        self.get_bucket(bucket)
-        self._seen.pop(bucket, None)
-        with self._asking(bucket):
-            self._bucket_verbs().delete_bucket(bucket)
-
-    def get_bucket(self, bucket: str) -> BucketInfo:
-        """The bucket's record. When it was made is known to `list_buckets` only, and 0 here."""
-        seen = self._seen.get(bucket)
-        if seen is None or self._clock.monotonic() - seen > KNOWN_SECONDS:
-            self._look_for(bucket)
-            self._seen[bucket] = self._clock.monotonic()
-        return BucketInfo(bucket, 0.0)
-
-    def list_buckets(self) -> list[BucketInfo]:
-        if self._only is not None:
-            return [BucketInfo(self._only, 0.0)]
-        if not isinstance(self._session, BucketVerbs):
-            return [] if self._session.bucket is None else [BucketInfo(self._session.bucket, 0.0)]
-        with self._asking():
-            entries = self._session.list_buckets()
-        buckets = [BucketInfo(each.name, seconds_of(each.creation_date), "", each.region or "") for each in entries]
-        return sorted(buckets, key=lambda info: info.name)
 
     def begin_put(self, bucket: str, key: str) -> SessionWriter:
         check_key(key)
@@ -121,15 +64,16 @@ class SessionBackend:
 
     def open_object(self, bucket: str, key: str, version_id: str | None = None) -> SessionReader:
         self._check_version(bucket, key, version_id)
-        with self._asking(bucket, key):
-            result = self._verbs.get_object(key, version_id, bucket=bucket, stream=True)
+        with self._asking(bucket, key, version_id):
+            result = self._verbs.get_object(key, self._named(version_id), bucket=bucket, stream=True)
         stored = stored_of(key, result)
 
         def get_range(offset: int, end: int) -> GetResult:
             try:
                 return self._verbs.get_object(
                     key,
-                    version_id,
+                    # With a version the object can be read on after it was replaced.
+                    stored.version_id,
                     range_start=offset,
                     range_end=end - 1,
                     if_match=stored.etag,
@@ -141,46 +85,49 @@ class SessionBackend:
 
         return SessionReader(stored, result, get_range, partial(self._asking, bucket, key))
 
-    def head_object(self, bucket: str, key: str, version_id: str | None = None) -> StoredObject:
-        self._check_version(bucket, key, version_id)
-        with self._asking(bucket, key):
-            return stored_of(key, self._verbs.head_object(key, version_id, bucket=bucket))
-
     def delete_object(
         self, bucket: str, key: str, version_id: str | None = None, guard: Guard | None = None, owner: str = ""
     ) -> Deleted:
         check_key(key)
-        self.get_bucket(bucket)
-        if version_id not in (None, "null"):
+        if not self._may_exist(bucket, version_id):
             run_guard(guard, None, bucket, key)
             return Deleted(key, version_id)
+        if version_id is not None and guard is not None:
+            # A version stays what it is, so nobody can be faster.
+            run_guard(guard, self._version(bucket, key, version_id), bucket, key)
+            guard = None
 
-        def delete(conditions: Conditions) -> None:
+        def delete(conditions: Conditions) -> Deleted:
             # What is not there is deleted already.
-            if "if_none_match" not in conditions:
+            if "if_none_match" in conditions:
+                return Deleted(key, version_id)
+            try:
                 with self._asking(bucket, key):
-                    self._verbs.delete_object(key, version_id, bucket=bucket, **conditions)
+                    result = self._verbs.delete_object(key, self._named(version_id), bucket=bucket, **conditions)
+            except NoSuchVersion:
+                return Deleted(key, version_id)
+            return Deleted(key, result.version_id if version_id is None else version_id, result.delete_marker)
 
-        self._change(bucket, key, guard, delete, is_write=False)
-        return Deleted(key, version_id)
+        return self._change(bucket, key, guard, delete, is_write=False)
 
     def delete_objects(self, bucket: str, deletions: Sequence[Deletion]) -> list[Deleted | ServiceError]:
         self.get_bucket(bucket)
         results: list[Deleted | ServiceError | None] = [None] * len(deletions)
-        together: dict[str, list[int]] = {}
+        together: dict[Row, list[int]] = {}
         for place, row in enumerate(deletions):
             try:
                 check_key(row.key)
-                if isinstance(self._session, BulkDeletion) and row.guard is None and row.version_id is None:
-                    together.setdefault(row.key, []).append(place)
+                is_sent = row.guard is None and self._may_exist(bucket, row.version_id)
+                if is_sent and isinstance(self._session, BulkDeletion):
+                    together.setdefault((row.key, self._named(row.version_id)), []).append(place)
                 else:
                     results[place] = self.delete_object(bucket, row.key, row.version_id, row.guard)
             except ServiceError as error:
                 results[place] = error
-        refused = self._delete_together(bucket, list(together)) if together else {}
-        for key, places in together.items():
+        found = self._delete_together(bucket, list(together)) if together else {}
+        for each, places in together.items():
             for place in places:
-                results[place] = refused.get(key) or Deleted(key)
+                results[place] = found.get(each) or Deleted(each[0], deletions[place].version_id)
         return [result for result in results if result is not None]
 
     def list_objects(
@@ -216,15 +163,10 @@ class SessionBackend:
                     return ListSlice(rows, common_prefixes, last if page.is_truncated else None)
         return ListSlice(rows, common_prefixes)
 
-    def close(self) -> None:
-        """Close the session."""
-        self._closed = True
-        self._session.close()
-
     def _put(
         self, bucket: str, key: str, body: IO[bytes], size: int, attributes: ObjectAttributes, guard: Guard | None
     ) -> StoredObject:
-        options = put_options(attributes)
+        options = put_options(attributes, self._session.capabilities)
 
         def put(conditions: Conditions) -> PutResult:
             body.seek(0)
@@ -232,7 +174,7 @@ class SessionBackend:
                 return self._verbs.put_object(key, body, bucket=bucket, **options, **conditions)
 
         result = self._change(bucket, key, guard, put)
-        return self._written(key, size, result.etag, attributes, 0.0)
+        return self._written(bucket, key, size, result.etag, attributes, version_id=result.version_id)
 
     def _copy(
         self,
@@ -243,7 +185,7 @@ class SessionBackend:
         attributes: ObjectAttributes,
         guard: Guard | None,
     ) -> StoredObject:
-        options = copy_options(source, attributes)
+        options = copy_options(source, attributes, self._session.capabilities)
         headers: dict[str, str] = options.pop("headers")
 
         def copy(conditions: Conditions) -> CopyResult:
@@ -252,6 +194,8 @@ class SessionBackend:
                 return self._verbs.copy_object(
                     source.key,
                     key,
+                    # What is named so stays what it is.
+                    source_version_id=source.version_id,
                     source_bucket=source_bucket,
                     dest_bucket=bucket,
                     source_if_match=source.etag,
@@ -262,10 +206,10 @@ class SessionBackend:
         def copy_what_was_seen(conditions: Conditions) -> CopyResult:
             try:
                 return copy(conditions)
-            except (PreconditionFailed, NoSuchKey):
+            except (PreconditionFailed, NoSuchKey, NoSuchVersion):
                 # Which of the two keys does not hold what it should?
                 try:
-                    is_there = self.head_object(source_bucket, source.key).etag == source.etag
+                    is_there = self.head_object(source_bucket, source.key, source.version_id).etag == source.etag
                 except NotFound:
                     is_there = False
                 if is_there:
@@ -273,106 +217,36 @@ class SessionBackend:
                 raise replaced(source_bucket, source.key) from None
 
         result = self._change(bucket, key, guard, copy_what_was_seen)
-        return self._written(key, source.size, result.etag, attributes, seconds_of(result.last_modified))
-
-    def _written(
-        self, key: str, size: int, etag: str, attributes: ObjectAttributes, last_modified: float
-    ) -> StoredObject:
-        """What was written, as far as the store told."""
-        return StoredObject(
-            key=key,
-            size=size,
-            etag=etag,
-            last_modified=last_modified or round(self._clock.now(), 3),
-            headers=dict(attributes.headers),
-            metadata=dict(attributes.metadata),
-            checksums=dict(attributes.checksums),
+        return self._written(
+            bucket,
+            key,
+            source.size,
+            result.etag,
+            attributes,
+            version_id=result.version_id,
+            last_modified=seconds_of(result.last_modified),
         )
 
-    def _change(
-        self, bucket: str, key: str, guard: Guard | None, send: Callable[[Conditions], T], *, is_write: bool = True
-    ) -> T:
-        """Send a change under the condition that the object still is what the guard was shown."""
-        if guard is None:
-            return send({})
-        if is_write and guard == Precondition(if_none_match="*"):
-            # The store asks this itself.
-            return send({"if_none_match": "*"})
-        refused: ServiceError | None = None
-        for _ in range(_ATTEMPTS):
-            try:
-                current = self.head_object(bucket, key)
-            except NoSuchKey:
-                current = None
-            run_guard(guard, current, bucket, key)
-            try:
-                return send({"if_none_match": "*"} if current is None else {"if_match": current.etag})
-            except (PreconditionFailed, NoSuchKey) as error:
-                # Somebody was faster; now the guard has to be asked about what they made.
-                refused = error
-        raise service_error(
-            "ConditionalRequestConflict",
-            "The object is changed by others all the time. Please try again.",
-            bucket=bucket,
-            key=key,
-        ) from refused
-
-    def _delete_together(self, bucket: str, keys: list[str]) -> Mapping[str, ServiceError]:
-        """What was refused, by key."""
+    def _delete_together(self, bucket: str, rows: list[Row]) -> Mapping[Row, Deleted | ServiceError]:
+        """What is known of each row; one that is not in it was deleted."""
         session = self._session
         assert isinstance(session, BulkDeletion)
-        failures: Sequence[tuple[str, str | None, str, str]] = ()
         try:
             with self._asking(bucket):
                 try:
-                    session.delete_objects(keys, bucket=bucket)
+                    deleted = session.delete_objects(
+                        [{"key": key, "version_id": version_id} for key, version_id in rows], bucket=bucket
+                    )
                 except DeleteFailed as error:
-                    failures = error.failures
+                    return {
+                        (key, version_id): service_error(code, message, bucket=bucket, key=key)
+                        for key, version_id, code, message in error.failures
+                    }
         except ServiceError as error:
-            return dict.fromkeys(keys, error)
-        return {key: service_error(code, message, bucket=bucket, key=key) for key, _, code, message in failures}
-
-    def _look_for(self, bucket: str) -> None:
-        """NoSuchBucket."""
-        try:
-            check_bucket_name(bucket)
-        except ServiceError:
-            raise no_such_bucket(bucket) from None
-        if self._only not in (None, bucket):
-            raise no_such_bucket(bucket)
-        if isinstance(self._session, BucketVerbs):
-            # Who may read and write objects may not be allowed to ask about their bucket; then it is there.
-            with suppress(AccessDenied), self._asking(bucket):
-                self._session.head_bucket(bucket)
-        elif bucket != self._session.bucket:
-            raise no_such_bucket(bucket)
-
-    def _bucket_verbs(self) -> BucketVerbs:
-        if self._only is not None or not isinstance(self._session, BucketVerbs):
-            raise NotImplementedByStore("The store behind this server has one bucket, which stays.")
-        return self._session
-
-    def _check_version(self, bucket: str, key: str, version_id: str | None) -> None:
-        check_key(key)
-        self.get_bucket(bucket)
-        if version_id not in (None, "null"):
-            raise NoSuchVersion("The specified version does not exist.", bucket=bucket, key=key)
-
-    @contextmanager
-    def _asking(self, bucket: str | None = None, key: str | None = None) -> Iterator[None]:
-        """What the session raises becomes what a Backend raises."""
-        if self._closed:
-            raise ValueError("the store is closed")
-        try:
-            yield
-        except NotFound as error:
-            self._seen.pop(bucket or "", None)
-            if type(error) is not NotFound:
-                raise refusal_of(error, bucket, key) from error
-            # HEAD does not say what is missing.
-            if key is not None:
-                self.get_bucket(bucket or "")
-                raise NoSuchKey("The specified key does not exist.", bucket=bucket, key=key) from error
-            raise no_such_bucket(bucket or "") from error
-        except (S3FuncError, ValueError, TypeError) as error:
-            raise refusal_of(error, bucket, key) from error
+            return dict.fromkeys(rows, error)
+        return {
+            (row.key, row.version_id): Deleted(
+                row.key, row.version_id or row.delete_marker_version_id, bool(row.delete_marker)
+            )
+            for row in deleted
+        }

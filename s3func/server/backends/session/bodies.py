@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from tempfile import SpooledTemporaryFile
 from threading import Lock
@@ -13,6 +13,7 @@ from s3func.errors import TruncatedBody
 from s3func.results import GetResult
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
 from s3func.server.backends.drafts import Draft, Reader
+from s3func.server.powers import Upload
 
 SPOOL_IN_MEMORY = 1024 * 1024
 """Bytes of a body that are kept in memory; a larger one is written to a temporary file."""
@@ -21,16 +22,16 @@ READ_AHEAD = 8 * 1024 * 1024
 """Bytes that are asked for at once by a reader that reads on after a jump."""
 
 Put = Callable[[IO[bytes], int, ObjectAttributes, Guard | None], StoredObject]
+PutPart = Callable[[IO[bytes], int, Mapping[str, str], Mapping[str, str]], Part]
 Copy = Callable[[ObjectAttributes, Guard | None], StoredObject]
 GetRange = Callable[[int, int], GetResult]
 Asking = Callable[[], AbstractContextManager[None]]
 
 
-class SessionWriter(Draft):
-    """A body on its way in."""
+class _Spool(Draft):
+    """A body on its way in, kept until it is known whether it is wanted."""
 
-    def __init__(self, put: Put) -> None:
-        self._put = put
+    def __init__(self) -> None:
         self._hash = hashlib.md5(usedforsecurity=False)
         self._size = 0
         self._spool = SpooledTemporaryFile(max_size=SPOOL_IN_MEMORY)  # noqa: SIM115 -- closed by `abort`
@@ -49,6 +50,18 @@ class SessionWriter(Draft):
         self._size += block.nbytes if isinstance(block, memoryview) else len(block)
         self._spool.write(block)
 
+    def abort(self) -> None:
+        self._open = False
+        self._spool.close()
+
+
+class SessionWriter(_Spool):
+    """An object to be."""
+
+    def __init__(self, put: Put) -> None:
+        super().__init__()
+        self._put = put
+
     def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
         self._check_open()
         try:
@@ -56,9 +69,35 @@ class SessionWriter(Draft):
         finally:
             self.abort()
 
-    def abort(self) -> None:
+
+class SessionPartWriter(_Spool):
+    """A part to be."""
+
+    def __init__(self, put: PutPart) -> None:
+        super().__init__()
+        self._put = put
+
+    def commit(self, checksums: Mapping[str, str] = {}, documents: Mapping[str, str] = {}) -> Part:
+        self._check_open()
+        try:
+            return self._put(self._spool, self._size, checksums, documents)
+        finally:
+            self.abort()
+
+
+class SessionCompletion(Draft):
+    """An upload that the store is going to complete, or has completed."""
+
+    def __init__(self, upload: Upload, parts: Sequence[Part], completed: StoredObject | None, complete: Copy) -> None:
+        self.upload = upload
+        self.parts = parts
+        self.completed = completed
+        self._complete = complete
+
+    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
+        self._check_open()
         self._open = False
-        self._spool.close()
+        return self._complete(attributes, guard)
 
 
 class SessionCopy(Draft):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -20,8 +21,8 @@ from s3func.errors import (
     service_error,
 )
 from s3func.listing import ObjectListing
-from s3func.models import BucketEntry, ObjectEntry
-from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, ObjectResult, PutResult
+from s3func.models import BucketEntry, Capabilities, ObjectEntry
+from s3func.results import CopyResult, DeleteResult, GetResult, HeadResult, ObjectResult, PutResult, decode_metadata
 from s3func.server.backend import ObjectAttributes, StoredObject
 
 _ARGUMENTS = {
@@ -39,6 +40,10 @@ _KEPT = (*_ARGUMENTS, _REDIRECT)
 # These a copy does not take from its source, whatever else it takes.
 _OWN = frozenset({_STORAGE_CLASS, _REDIRECT})
 _CHECKSUM = "x-amz-checksum-"
+UPLOAD_CHECKSUM = "checksum"
+"""The document that says "algorithm type" of an upload in parts: handlers/multipart.py writes and reads it."""
+# What S3 says about a delete marker, and no other header of a refusal is for our client.
+_OF_MARKERS = ("x-amz-delete-marker", "x-amz-version-id", "allow", "last-modified")
 
 
 class Verbs(Protocol):
@@ -56,6 +61,8 @@ class Verbs(Protocol):
 
     def list_objects(self, prefix: str | None, **options: Any) -> ObjectListing: ...
 
+    def list_object_versions(self, prefix: str | None, **options: Any) -> ObjectListing: ...
+
 
 @runtime_checkable
 class BucketVerbs(Protocol):
@@ -68,6 +75,36 @@ class BucketVerbs(Protocol):
     def head_bucket(self, bucket: str | None = None) -> HeadResult: ...
 
     def list_buckets(self) -> list[BucketEntry]: ...
+
+
+@runtime_checkable
+class VersioningVerbs(Protocol):
+    """A Session that says, and sets, whether a bucket keeps versions."""
+
+    def get_bucket_versioning(self, *, bucket: str | None = None) -> Any: ...
+
+    def put_bucket_versioning(self, status: str, *, bucket: str | None = None) -> None: ...
+
+
+@runtime_checkable
+class PartVerbs(Protocol):
+    """A Session that takes objects in parts."""
+
+    def create_multipart_upload(self, key: str, *, bucket: str | None = None) -> Any: ...
+
+    def upload_part(
+        self, key: str, upload_id: str, part_number: int, body: Any, *, bucket: str | None = None
+    ) -> Any: ...
+
+    def complete_multipart_upload(
+        self, key: str, upload_id: str, parts: Any, *, bucket: str | None = None
+    ) -> PutResult: ...
+
+    def abort_multipart_upload(self, key: str, upload_id: str, *, bucket: str | None = None) -> None: ...
+
+    def list_parts(self, key: str, upload_id: str, *, bucket: str | None = None) -> Any: ...
+
+    def list_multipart_uploads(self, prefix: str | None = None, *, bucket: str | None = None) -> Any: ...
 
 
 @runtime_checkable
@@ -87,6 +124,7 @@ def stored_of(key: str, result: ObjectResult) -> StoredObject:
         last_modified=seconds_of(result.last_modified),
         headers={name: headers[name] for name in _KEPT if name in headers},
         metadata=result.user_metadata,
+        version_id=result.version_id,
         checksums={
             name.removeprefix(_CHECKSUM): value
             for name, value in headers.items()
@@ -112,19 +150,36 @@ def seconds_of(moment: datetime | None) -> float:
     return 0.0 if moment is None else round(moment.timestamp(), 3)
 
 
-def put_options(attributes: ObjectAttributes) -> dict[str, Any]:
+def speaks_s3(capabilities: Capabilities) -> bool:
+    """Whether the store takes S3's checksums. Another one checks what it gets in its own way, and keeps none of ours."""
+    return "crc32" in capabilities.checksums
+
+
+def put_options(attributes: ObjectAttributes, capabilities: Capabilities) -> dict[str, Any]:
     """The arguments of put_object that say the same as the attributes; NotImplementedByStore for documents."""
     options = _options(attributes)
-    options["headers"] |= {f"{_CHECKSUM}{name}": value for name, value in attributes.checksums.items()}
+    if speaks_s3(capabilities):
+        options["headers"] |= {f"{_CHECKSUM}{name}": value for name, value in attributes.checksums.items()}
     return options
 
 
-def copy_options(source: StoredObject, attributes: ObjectAttributes) -> dict[str, Any]:
+def upload_options(attributes: ObjectAttributes, capabilities: Capabilities) -> dict[str, Any]:
+    """Likewise for create_multipart_upload."""
+    documents = dict(attributes.documents)
+    wanted = documents.pop(UPLOAD_CHECKSUM, None)
+    options = _options(replace(attributes, documents=documents))
+    if wanted is not None and speaks_s3(capabilities):
+        options["checksum"], options["checksum_type"] = wanted.split(" ")
+    return options
+
+
+def copy_options(source: StoredObject, attributes: ObjectAttributes, capabilities: Capabilities) -> dict[str, Any]:
     """Likewise for copy_object. Content headers and metadata are not said where the source has the same."""
     options = _options(attributes)
-    for name in attributes.checksums.keys() - source.checksums.keys():
-        # One that was computed from the same bytes: the store computes it as well.
-        options["headers"]["x-amz-checksum-algorithm"] = name.upper()
+    if speaks_s3(capabilities):
+        for name in attributes.checksums.keys() - source.checksums.keys():
+            # One that was computed from the same bytes: the store computes it as well.
+            options["headers"]["x-amz-checksum-algorithm"] = name.upper()
     if _content_headers(source) == _content_headers(attributes) and source.metadata == attributes.metadata:
         return {name: value for name, value in options.items() if name in {"storage_class", "headers"}}
     return options
@@ -136,7 +191,8 @@ def _options(attributes: ObjectAttributes) -> dict[str, Any]:
         raise NotImplementedByStore(f"The store behind this server keeps no {name}.")
     headers = attributes.headers
     options: dict[str, Any] = {_ARGUMENTS[name]: value for name, value in headers.items() if name in _ARGUMENTS}
-    options["metadata"] = dict(attributes.metadata)
+    # Encoded words are how S3's headers carry other letters: the session writes them as its store wants to have them.
+    options["metadata"] = {name: decode_metadata(value) for name, value in attributes.metadata.items()}
     options["headers"] = {name: value for name, value in headers.items() if name not in _ARGUMENTS}
     return options
 
@@ -152,9 +208,20 @@ def refusal_of(error: Exception, bucket: str | None, key: str | None) -> Service
     if isinstance(error, InvalidCredentials | RequestTimeTooSkewed | Redirected):
         return ServerError("The store behind this server does not accept this server.")
     if isinstance(error, ServiceError):
+        code, status = error.code, error.status
+        if code == code.lower():
+            # B2's words: what they mean is known by the class, and S3 has a word and a status of its own for that.
+            code, status = error.default_code, error.default_status
         # Without the headers of that answer, which are not those of ours.
         return service_error(
-            error.code, error.message, status=error.status, details=error.details, bucket=bucket, key=key
+            # HEAD has no document that says it.
+            "MethodNotAllowed" if status == 405 else code,
+            error.message,
+            status=status,
+            details=error.details,
+            bucket=bucket,
+            key=key,
+            headers=marker_headers(error),
         )
     if isinstance(error, NotSupported):
         return NotImplementedByStore(str(error), bucket=bucket, key=key)
@@ -164,6 +231,13 @@ def refusal_of(error: Exception, bucket: str | None, key: str | None) -> Service
         return ServerError("The store behind this server gave an answer that cannot be used.")
     # A ValueError or TypeError: the session will not send that.
     return InvalidRequest(str(error), code="InvalidArgument", bucket=bucket, key=key)
+
+
+def marker_headers(error: ServiceError) -> dict[str, str]:
+    """What a refusal says about a delete marker; nothing where it is about none."""
+    if error.headers.get("x-amz-delete-marker") != "true":
+        return {}
+    return {name: error.headers[name] for name in _OF_MARKERS if name in error.headers}
 
 
 def no_such_bucket(bucket: str) -> NoSuchBucket:
