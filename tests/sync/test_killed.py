@@ -144,7 +144,7 @@ EVERYTHING = {"delete": "all", "max_delete": "none"}
 
 
 def test_killed_uploads(tmp_path: Path, server: Server, children: Children) -> None:
-    """An upload that is killed leaves objects that are old or new, and the next run ends with all of the source, no more."""
+    """T31: an upload that is killed leaves objects that are old or new, and the next run ends with all of the source, no more."""
     session = server.session("bucket")
     root, truth = tmp_path / "tree", Truth()
     write(root, truth.source)
@@ -170,7 +170,7 @@ def test_killed_uploads(tmp_path: Path, server: Server, children: Children) -> N
 
 
 def test_killed_downloads(tmp_path: Path, server: Server, children: Children) -> None:
-    """A download that is killed leaves files that are old or new, and the next run ends with all new and nothing else."""
+    """T31: a download that is killed leaves files that are old or new, and the next run ends with all new and nothing else."""
     session = server.session("bucket")
     root, truth = tmp_path / "tree", Truth()
     for name, held in truth.source.items():
