@@ -91,9 +91,13 @@ SETUPS: dict[str, Callable[[Server, Path], dict[str, Any]]] = {
 
 
 @pytest.fixture
-def account(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
-    """A reader's machine: an empty folder, and credentials in the environment for a server that has `my-bucket`."""
+def account(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """A reader's machine: empty folders, and credentials in the environment for a server that has `my-bucket`."""
     monkeypatch.chdir(tmp_path)
+    # Caches and memories of an earlier document would be about another store.
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     with server() as running:
         running.session("my-bucket")
         monkeypatch.setenv("AWS_ENDPOINT_URL_S3", running.endpoint_url)
