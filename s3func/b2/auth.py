@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import OrderedDict, deque
 from copy import copy
 from hashlib import sha256
@@ -92,6 +92,11 @@ class Account:
         self._round = 0
         self._failure: S3FuncError | None = None
         _living.add(self)
+
+    @property
+    def secret(self) -> str:
+        """The application key itself, for those who are to sign with it."""
+        return b64decode(self._basic.removeprefix("Basic ")).decode().partition(":")[2]
 
     def __repr__(self) -> str:
         return f"<Account {self.key_id!r} at {self.realm.origin}>"

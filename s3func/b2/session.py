@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s3func.b2.buckets import BucketVerbs, KeyVerbs, ProtectionVerbs
 from s3func.b2.config import PRESIGNED_MAX_SECONDS, check_key, check_number, check_text, key_path
 from s3func.b2.deletion import DeletionVerbs
+from s3func.b2.engines import EngineVerbs
 from s3func.b2.multipart import MultipartVerbs
 from s3func.errors import NotSupported
 from s3func.wire.b2json import parse_download_authorization, parse_object
@@ -30,7 +31,7 @@ _RESPONSE_HEADERS = {
 }
 
 
-class B2Session(DeletionVerbs, MultipartVerbs, BucketVerbs, ProtectionVerbs, KeyVerbs):
+class B2Session(DeletionVerbs, MultipartVerbs, BucketVerbs, ProtectionVerbs, KeyVerbs, EngineVerbs):
     """A handle on one Backblaze B2 account, usually bound to one bucket. Safe for threads and for fork.
 
     It speaks the B2 native API: `version_id` is B2's file id, every write keeps the versions before it, and

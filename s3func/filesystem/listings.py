@@ -7,6 +7,7 @@ from typing import Any
 
 from s3func.errors import NotFound
 from s3func.filesystem.base import StoreFileSystem
+from s3func.filesystem.callers import is_duckdb
 from s3func.filesystem.rows import described, folder_row, folders_of, object_row
 
 # Siblings that a name may have between it and its folder in the order of keys: part-0, part.bak, part/.
@@ -21,6 +22,7 @@ class Listings(StoreFileSystem):
         """See StoreFileSystem."""
         super().__init__(*arguments, **options)
         self._folders: dict[str, None] = {}
+        self._made: dict[str, None] = {}
 
     def info(self, path: str, version_id: str | None = None, **_: Any) -> dict[str, Any]:
         """name, size, type, ETag, LastModified …; one request for an object, two for a folder. FileNotFoundError.
@@ -57,7 +59,7 @@ class Listings(StoreFileSystem):
         page = next(self.session.list_objects(f"{key}/", max_keys=1, bucket=bucket).pages())
         found = bool(page.entries)
         if found:
-            self._note_folder(f"{bucket}/{key}")
+            note(self._folders, f"{bucket}/{key}")
         return found
 
     def _is_folder_alone(self, bucket: str, key: str) -> bool:
@@ -67,11 +69,6 @@ class Listings(StoreFileSystem):
         except NotFound:
             return False
         return f"{key}/" in page.common_prefixes and all(entry.key != key for entry in page.entries)
-
-    def _note_folder(self, name: str) -> None:
-        if len(self._folders) >= _FOLDERS_MAX:
-            self._folders.clear()
-        self._folders[name] = None
 
     def _info_from_cache(self, name: str) -> dict[str, Any] | None:
         """What a kept listing says; FileNotFoundError where it has no such name."""
@@ -123,7 +120,12 @@ class Listings(StoreFileSystem):
             found.sort(key=lambda entry: str(entry["name"]))
             self.dircache[name] = found
             return found
-        entry = self.info(name)
+        try:
+            entry = self.info(name)
+        except FileNotFoundError:
+            if name in self._made and is_duckdb():
+                return []
+            raise
         return [entry] if entry["type"] == "file" else []
 
     def find(
@@ -234,3 +236,9 @@ class Listings(StoreFileSystem):
         session, bucket, key = self._object(path)
         url: str = session.presigned_url(options.pop("method", "GET"), key, expires=expiration, bucket=bucket)
         return url
+
+
+def note(names: dict[str, None], name: str) -> None:
+    if len(names) >= _FOLDERS_MAX:
+        names.clear()
+    names[name] = None

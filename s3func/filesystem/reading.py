@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from fsspec.callbacks import DEFAULT_CALLBACK, Callback, NoOpCallback
@@ -14,10 +15,13 @@ from fsspec.utils import merge_offset_ranges
 
 from s3func.errors import NotFound
 from s3func.filesystem.bulk import Recorder, Told, ancestors, side_by_side
+from s3func.filesystem.callers import is_duckdb, is_pyarrow_opening
 from s3func.filesystem.files import cut, existing, named, read_range
 from s3func.filesystem.listings import Listings
 from s3func.filesystem.ranged import is_read_in_parts, open_ranged
+from s3func.filesystem.rows import described
 
+_JUST_SECONDS = 1.0
 _GAP_BYTES, _RANGE_BYTES = 64 * 1024, 64 * 1024 * 1024
 
 
@@ -34,7 +38,7 @@ class Reading(Listings):
 
         pyarrow asks this right before it opens a file, so to pyarrow the opened file is the answer, and its open() takes it.
         """
-        if _asks_before_opening():
+        if is_pyarrow_opening():
             try:
                 self._handed.file = self._strip_protocol(path), self._open_to_read(path, {})
             except (FileNotFoundError, IsADirectoryError):
@@ -44,6 +48,25 @@ class Reading(Listings):
             return bool(self.info(path)["type"] == "file")
         except FileNotFoundError:
             return False
+
+    def size(self, path: str) -> Any:
+        """Bytes of an object; one request, and none for DuckDB, which asks this of the file that it has just opened."""
+        return (self._just_opened(path) or self.info(path))["size"]
+
+    def modified(self, path: str) -> datetime:
+        """When the object was written; one request, and none for DuckDB, as size()."""
+        found = self._just_opened(path)
+        if found is None:
+            return super().modified(path)
+        moment: datetime = found["LastModified"]
+        return moment
+
+    def _just_opened(self, path: str) -> dict[str, Any] | None:
+        """What the opening of a file has said, if it was the last thing that this thread did here."""
+        name, row, when = getattr(self._handed, "row", ("", None, 0.0))
+        if name != self._strip_protocol(path) or monotonic() - when > _JUST_SECONDS or not is_duckdb():
+            return None
+        return row
 
     def cat_file(self, path: str, start: int | None = None, end: int | None = None, **options: Any) -> Any:
         """The bytes of an object, or of a part of it; negative numbers count from its end. One request."""
@@ -186,6 +209,13 @@ class Reading(Listings):
             if place == self._strip_protocol(path) and not any(options.values()):
                 return opened
             opened.close()
+        file = named(self._opened(path, options), self, path)
+        head = file.result
+        row = described(file.path, file.size, head.etag, head.last_modified, head.version_id)
+        self._handed.row = file.path, row, monotonic()
+        return file
+
+    def _opened(self, path: str, options: dict[str, Any]) -> Any:
         session, bucket, key = self._object(path)
         block_size = options.pop("block_size", None)
         if is_read_in_parts(key) and options.keys() <= {"version_id"}:
@@ -193,17 +223,8 @@ class Reading(Listings):
             version = options.get("version_id")
             file = existing(path, lambda: open_ranged(session, bucket, key, version, **parts))
             if file is not None:
-                return named(file, self, path)
+                return file
         buffering = -1 if block_size is None else block_size
         file = existing(path, lambda: session.open(key, "rb", bucket=bucket, buffering=buffering, **options))
         file.size = file.result.size
-        return named(file, self, path)
-
-
-def _asks_before_opening() -> bool:
-    """Whether the caller's caller is pyarrow's FSSpecHandler, whose next step is to open the file."""
-    try:
-        frame = sys._getframe(2)  # noqa: SLF001 -- what it asks for is seen nowhere else
-    except ValueError:
-        return False
-    return frame.f_globals.get("__name__") == "pyarrow.fs" and frame.f_code.co_name.startswith("open_input_")
+        return file

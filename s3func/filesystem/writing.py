@@ -11,7 +11,7 @@ from fsspec.spec import AbstractFileSystem
 from s3func.errors import NotFound, NotSupported, ObjectExists, PreconditionFailed
 from s3func.filesystem.bulk import Recorder, Told, ancestors, side_by_side
 from s3func.filesystem.files import PendingFile, named
-from s3func.filesystem.listings import Listings
+from s3func.filesystem.listings import Listings, note
 
 _SMALL_BYTES = 8 * 1024 * 1024
 
@@ -176,18 +176,24 @@ class Writing(Listings):
         self.pipe_file(path, b"", **options)
 
     def mkdir(self, path: str, create_parents: bool = True, **_: Any) -> None:
-        """Nothing: folders are where objects are. FileNotFoundError for a bucket that is not there."""
+        """Nothing: folders are where objects are. FileNotFoundError for a bucket that is not there.
+
+        DuckDB looks into a folder that it has just made: to DuckDB it is empty then, to everybody else it is not there.
+        """
         bucket, key = self._split(path)
         if not key and not self.exists(bucket):
             raise FileNotFoundError(f"{bucket}: there is no such bucket; create_bucket() makes one")
+        note(self._made, self._strip_protocol(path))
 
     def makedirs(self, path: str, exist_ok: bool = False) -> None:
-        """Nothing: folders are where objects are. ValueError for a path without a bucket."""
+        """Nothing, as mkdir(). ValueError for a path without a bucket."""
         self._split(path)
+        note(self._made, self._strip_protocol(path))
 
     def rmdir(self, path: str) -> None:
         """Nothing; an empty folder is none. ValueError for a path without a bucket."""
         self._split(path)
+        self._made.pop(self._strip_protocol(path), None)
 
     def create_bucket(self, bucket: str) -> None:
         """The one way to make a bucket."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from s3func.s3 import operations
 from s3func.s3.bucket_settings import BucketSettingVerbs
 from s3func.s3.buckets import BucketVerbs
+from s3func.s3.engines import EngineVerbs
 from s3func.s3.listings import ListingVerbs
 from s3func.s3.multipart import MultipartVerbs
 from s3func.s3.object_settings import ObjectSettingVerbs
@@ -27,7 +28,14 @@ if TYPE_CHECKING:
 
 
 class S3Session(
-    ObjectVerbs, MultipartVerbs, ListingVerbs, BucketVerbs, ObjectSettingVerbs, BucketSettingVerbs, SelectVerbs
+    ObjectVerbs,
+    MultipartVerbs,
+    ListingVerbs,
+    BucketVerbs,
+    ObjectSettingVerbs,
+    BucketSettingVerbs,
+    SelectVerbs,
+    EngineVerbs,
 ):
     """A handle on one S3 store, usually bound to one bucket. Safe for threads and for fork; use one per process.
 

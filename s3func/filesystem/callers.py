@@ -1,0 +1,37 @@
+"""Who asks: pyarrow and DuckDB ask in turns that are known, and then one request may answer two of their questions.
+
+An answer is never kept for anybody else: what they get early, they have asked for in the same breath.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FrameType
+
+
+def is_pyarrow_opening() -> bool:
+    """Whether our caller was called by pyarrow's FSSpecHandler, whose next step is to open the file that it asks about."""
+    frame = _beyond()
+    if frame is None or frame.f_globals.get("__name__") != "pyarrow.fs":
+        return False
+    return frame.f_code.co_name.startswith("open_input_")
+
+
+def is_duckdb() -> bool:
+    """Whether our caller was called by DuckDB: its threads have no frame of Python above ours."""
+    frame = _beyond()
+    return frame is None or str(frame.f_globals.get("__name__")).partition(".")[0] in {"duckdb", "_duckdb"}
+
+
+def _beyond() -> FrameType | None:
+    """The first frame outside of this package and of fsspec, which calls us in the name of others."""
+    try:
+        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 -- there is no other way to know
+    except ValueError:
+        return None
+    while frame is not None:
+        name = str(frame.f_globals.get("__name__"))
+        if not name.startswith(("s3func.filesystem.", "fsspec.")):
+            return frame
+        frame = frame.f_back
+    return None
