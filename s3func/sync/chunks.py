@@ -11,6 +11,7 @@ Rule 3: a folder has to be the same one on every worker (NFS, Lustre …); where
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import sys
 import time
@@ -74,7 +75,7 @@ class PlanChunk(NamedTuple):
 class ChunkResult(NamedTuple):
     """What became of the steps of a chunk. end: what made the worker give up the rest. seconds: how long it took.
 
-    worker: whose session it was, so that a driver knows how many took part.
+    worker: host and process, for the log.
     """
 
     number: str
@@ -195,8 +196,50 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=SESSIONS.forget)
 
 
+class Uncollected:
+    """A block without the garbage collector, where that could stop a worker of Dask for ever; safe for threads.
+
+    Dask looks at the stacks of its threads a hundred times a second. Up to Python 3.11.8 a collection that begins in the
+    middle of that waits for a lock which the same thread holds. https://github.com/python/cpython/issues/106883
+    """
+
+    def __init__(self, *, is_needed: bool) -> None:
+        """is_needed: whether this Python has the fault."""
+        self._is_needed = is_needed
+        self._lock = Lock()
+        self._users = 0
+        self._was_enabled = False
+
+    @contextmanager
+    def here(self) -> Iterator[None]:
+        """The block, in a task of Dask; elsewhere nothing happens."""
+        if not self._is_needed or _dask_worker() is None:
+            yield
+            return
+        with self._lock:
+            if not self._users:
+                self._was_enabled = gc.isenabled()
+                gc.disable()
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users and self._was_enabled:
+                    gc.enable()
+
+
+UNCOLLECTED = Uncollected(is_needed=sys.version_info < (3, 11, 9))
+
+
 def run_chunk(chunk: PlanChunk) -> ChunkResult:
     """Carry out a chunk, wherever this is called."""
+    with UNCOLLECTED.here():
+        return _run_chunk(chunk)
+
+
+def _run_chunk(chunk: PlanChunk) -> ChunkResult:
     began = time.monotonic()
     outcomes: list[Outcome] = []
     end: Exception | None = None
@@ -245,12 +288,20 @@ def is_withdrawn() -> bool:
 
     Dask does not interrupt a task that has begun, but its worker knows; Ray raises KeyboardInterrupt in it.
     """
-    distributed = sys.modules.get("distributed")
-    if distributed is None:
+    worker = _dask_worker()
+    if worker is None:
         return False
     with suppress(Exception):
-        # Outside of a task there is no worker, and what is asked of it is none of its documented names.
-        worker = distributed.get_worker()
+        # What is asked of it is none of its documented names.
         task = worker.state.tasks.get(worker.get_current_task())
         return task is None or task.state in {"cancelled", "released", "forgotten"}
     return False
+
+
+def _dask_worker() -> Any:
+    """The worker whose task this thread carries out; None where it is no task of Dask."""
+    distributed = sys.modules.get("distributed")
+    if distributed is not None:
+        with suppress(Exception):
+            return distributed.get_worker()
+    return None

@@ -7,6 +7,7 @@ Rule 3: chunks begin small and grow until one takes some seconds: everybody has 
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ from s3func.transport.transfer import MIB, BandwidthLimit
 
 if TYPE_CHECKING:
     from s3func.sync.operation import Operation
+
+_LOG = logging.getLogger("s3func.sync")
 
 WEIGHT_MAX = 256
 """A step weighs one, and one more for each MiB: a chunk has at most 256 steps, and 256 MiB unless one step is larger."""
@@ -76,7 +79,6 @@ class ChunkMovers:
         self._under_way: dict[Future[ChunkResult], PlanChunk] = {}
         self._finished: SimpleQueue[Future[ChunkResult]] = SimpleQueue()
         self._outcomes: list[Outcome] = []
-        self.workers_seen: set[str] = set()
 
     def is_large(self, operation: Operation) -> bool:
         """Whether it goes in parts."""
@@ -155,10 +157,11 @@ class ChunkMovers:
         try:
             result = future.result()
         except Exception as error:  # noqa: BLE001 -- whatever an executor raises, the chunk is lost
+            _LOG.debug("a chunk of %d steps is lost: %s", len(chunk.operations), _said(error))
             self._lose(chunk, error)
             return None
         self._outcomes += result.outcomes
-        self.workers_seen.add(result.worker)
+        _LOG.debug("%s carried out %d steps in %.2f s", result.worker, len(result.outcomes), result.seconds)
         if result.end is not None:
             return result.end
         self._measure(chunk, result.seconds)

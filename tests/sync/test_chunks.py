@@ -14,7 +14,7 @@ import pytest
 import s3func.testing
 from s3func.errors import InvalidCredentials
 from s3func.sync.applying import apply
-from s3func.sync.chunks import SESSIONS, ChunkResult, PlanChunk, SessionSpec, run_chunk, spec_of
+from s3func.sync.chunks import ChunkResult, PlanChunk, SessionSpec, run_chunk, spec_of
 from s3func.sync.dispatching import ChunkMovers
 from s3func.sync.local import LocalTree
 from s3func.sync.operation import Operation
