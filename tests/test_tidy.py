@@ -97,6 +97,8 @@ DOORS = {
     "tqdm": ("cli/", "progress.py"),
     "orjson": ("wire/b2json.py", "sync/", "cli/", "server/backends/"),
     "fsspec": ("filesystem/",),
+    "pydrime": ("server/backends/drime/",),
+    "httpx": ("server/backends/drime/",),
     "upath": ("filesystem/upath.py",),
     "ray": ("sync/executors.py",),
     "distributed": (),
