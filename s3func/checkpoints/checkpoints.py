@@ -221,8 +221,12 @@ class Checkpoints:
         for step in reversed(steps):
             if len(kept) == count:
                 break
-            if self._store.is_complete(step):
-                kept.append(step)
+            try:
+                if self._store.manifest(step) is not None:
+                    kept.append(step)
+            except ProtocolError:
+                # What nobody can load here is no reason to delete what can be loaded.
+                continue
         gone = [step for step in steps if len(kept) == count and step < kept[-1]]
         for step in gone:
             self._store.delete(step)

@@ -288,7 +288,8 @@ class Cache:
 
         location = parse(record.url)
         endpoint = endpoint_of(session)
-        if record.pending or self.path(endpoint, location.bucket, location.key) != record.path:
+        # Without an ETag nobody knows whether the store has exactly this.
+        if record.pending or not record.etag or self.path(endpoint, location.bucket, location.key) != record.path:
             return False
         with locked(f"{self.records.place(record.path, record.url)}.lock"):
             if os.path.islink(record.path) or not self.records.is_as_it_was(record, fingerprint(record.path)):

@@ -91,7 +91,7 @@ class ObjectFile:
             head = self.head()
             if head is not None:
                 is_clean = record is not None and not record.pending and self.records.is_as_it_was(record, local)
-                if record is not None and is_clean and record.etag == head.etag and not force:
+                if record is not None and is_clean and head.etag and record.etag == head.etag and not force:
                     return self.records.used(self.path, self.url)
                 if verify and self._same(head) is True:
                     return self.agreed(head, local)
@@ -128,7 +128,7 @@ class ObjectFile:
         local, head, record = self.local(), self.head(), self.record()
         if local is None or head is None:
             return local is not None or head is not None
-        if record is not None and not record.pending and record.etag == head.etag:
+        if record is not None and not record.pending and head.etag and record.etag == head.etag:
             if self.records.is_as_it_was(record, local):
                 return False
         return self._same(head) is not True
@@ -190,7 +190,8 @@ class ObjectFile:
     def _download(self, *, force: bool, verify: bool, progress: Progress | None) -> None:
         record, local = self.record(), self.local()
         is_clean = record is not None and not record.pending and self.records.is_as_it_was(record, local)
-        if record is not None and local is not None and is_clean and not force:
+        # A store without ETags cannot be asked whether it is another object now.
+        if record is not None and local is not None and is_clean and record.etag and not force:
             return self._refresh(record, local, verify=verify, progress=progress)
         if local is None:
             return self._fetch(None, verify=verify, progress=progress)
@@ -199,7 +200,7 @@ class ObjectFile:
             return self.agreed(head, local)
         if record is not None and not force and (record.pending or head.etag != record.etag):
             raise self._conflict(record)
-        return self._fetch(local, verify=verify, progress=progress, if_match=head.etag)
+        return self._fetch(local, verify=verify, progress=progress, **({"if_match": head.etag} if head.etag else {}))
 
     def _refresh(self, record: Record, local: Fingerprint, *, verify: bool, progress: Progress | None) -> None:
         """The file is as it was written down: ask for the object only if it is another one now."""

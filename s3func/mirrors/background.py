@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from s3func.errors import S3FuncError
-
 log = logging.getLogger("s3func.mirrors")
 
 _BACK_OFF_MAX = 10
@@ -60,7 +58,7 @@ class Background:
         while (turn := self._next()) is not None:
             try:
                 self._work(turn)
-            except (S3FuncError, OSError, ValueError) as error:
+            except Exception as error:  # noqa: BLE001 -- whatever it is, a listener's own included: the next turn comes
                 turn.failures += 1
                 turn.last_error = error
                 log.warning("an upload in the background failed, and will be tried again: %s", error)

@@ -15,6 +15,7 @@ from s3func.errors import NotFound, S3ObjectError
 from s3func.files.cache import Records, state_root
 from s3func.files.single import ObjectFile
 from s3func.sync.applying import apply
+from s3func.sync.compare import object_has_content
 from s3func.sync.filters import Filters
 from s3func.sync.local import LocalTree
 from s3func.sync.plans import Plan, plan
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from s3func.sync.endpoints import Endpoint
     from s3func.sync.entry import LocalEntry, ScanProof
     from s3func.sync.events import Event
-    from s3func.sync.guards import MaxDelete
+    from s3func.sync.guards import MaxDelete, Proofs
     from s3func.sync.operation import Operation
     from s3func.sync.report import Report
     from s3func.transport.transfer import BandwidthLimit
@@ -179,9 +180,9 @@ def send_settled(
 
 
 class OwnChanges:
-    """The steps of a plan without the uploads of files that look as they did when both sides last agreed.
+    """The steps of a plan without the uploads over objects that somebody else has changed, and not we.
 
-    There the object has changed, and not by us. See applying.Steps.
+    There the file looks as it did when both sides last agreed, and the object does not. See applying.Steps.
     """
 
     def __init__(self, steps: Plan) -> None:
@@ -199,8 +200,14 @@ class OwnChanges:
                     row = next(rows, None)
                 now = (step.source.size, step.source.mtime_ns)
                 if row is not None and row.name == step.name and (row.one_size, row.one_mtime_ns) == now:
-                    continue
+                    if not object_has_content(row, step.target):
+                        continue
             yield step
+
+    @property
+    def proofs(self) -> Proofs:
+        """As the plan's own."""
+        return self._steps.proofs
 
     def guard(self, deletes: int, failed: int) -> None:
         """As the plan's own."""

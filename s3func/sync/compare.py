@@ -24,6 +24,7 @@ from s3func.sync.entry import LocalEntry, RemoteEntry
 
 if TYPE_CHECKING:
     from s3func.sync.entry import Entry
+    from s3func.sync.operation import Side
     from s3func.sync.state import StateRow
 
 Compare: TypeAlias = Literal["auto", "hash", "mtime", "size", "aws", "always", "missing"]
@@ -109,7 +110,7 @@ def _object_is_unchanged(
     return version is None or entry.version_id is None or version == entry.version_id
 
 
-def object_has_content(row: StateRow, entry: RemoteEntry, *, is_one: bool) -> bool:
+def object_has_content(row: StateRow, entry: RemoteEntry | Side, *, is_one: bool = False) -> bool:
     """Whether an object still has the content that the row is about, whenever it was written."""
     size, etag = (row.one_size, row.one_etag) if is_one else (row.other_size, row.other_etag)
     if size != entry.size or not entry.etag:

@@ -39,6 +39,19 @@ def test_a_step_goes_and_comes(make: Callable[..., Checkpoints], tmp_path: Path)
     assert ["back"] == os.listdir(tmp_path)
 
 
+def test_a_step_that_cannot_be_loaded_keeps_none(session: S3Session, make: Any, tmp_path: Path) -> None:
+    """A manifest that cannot be read is not counted among the steps that are kept: prune() leaves what can be loaded."""
+    with make() as checkpoints:
+        for step in (1, 2, 3, 4):
+            with checkpoints.save(step) as folder:
+                (folder / "model").write_bytes(b"%d" % step)
+        for step in (2, 4):
+            session.put_object(f"job/step-{step:010d}/MANIFEST.json", b'{"format": 1, "fil')
+        assert [] == checkpoints.prune(2)
+        assert [1, 2] == checkpoints.prune(1)
+        assert b"3" == (checkpoints.load(to=tmp_path / "back") and (tmp_path / "back/model").read_bytes())
+
+
 def test_the_newest_is_found_with_two_requests(tmp_path: Path) -> None:
     """T62: latest() costs one listing and one read, however many steps there are."""
     with testing.server() as server:

@@ -233,6 +233,20 @@ def test_same_size_edits_go_both_ways(session: S3Session, make: Make, tmp_path: 
         assert {"x": b"CCCC"} == read(m.download(f"{URL}/in", tmp_path / "t"))
 
 
+def test_an_edit_whose_time_was_set_back_goes_up(session: S3Session, make: Make, tmp_path: Path) -> None:
+    """What changed here, and looks as if it had not, is uploaded: where the object is as it was, nobody else has done it."""
+    with make() as m:
+        path = m.upload(f"{URL}/out", tmp_path / "out", interval=None)
+        for content in (b"AAAA", b"BBBB"):
+            (path / "x").write_bytes(content)
+            os.utime(path / "x", (1e9, 1e9))
+            m.flush()
+            assert {"out/x": content} == keys(session)
+        put(session, {"out/x": b"CCCC"})
+        m.flush()
+    assert {"out/x": b"CCCC"} == keys(session)
+
+
 def test_what_others_wrote_meanwhile_stays(session: S3Session, make: Make, tmp_path: Path) -> None:
     """pos3 put its stale copy over it and deleted new keys; a file that both changed is a conflict, and both stay."""
     put(session, {"in/theirs": b"1", "in/mine": b"1", "in/both": b"1"})
@@ -349,6 +363,20 @@ def test_a_turn_that_fails_comes_again(session: S3Session, server: testing.Serve
         assert isinstance(m.status()[0]["last_error"], SyncError)
         rule.remove()
         assert waited(lambda: session.exists("out/x"))
+
+
+def test_a_turn_that_fails_in_any_way_comes_again(session: S3Session, make: Make, tmp_path: Path) -> None:
+    """Also the failure of somebody else's listener ends neither the job nor the turns."""
+    failures = [RuntimeError("a display that is gone"), KeyError("a counter")]
+
+    def listen(event: object) -> None:
+        if failures:
+            raise failures.pop()
+
+    with make(on_event=listen) as m:
+        write(m.upload(f"{URL}/out", tmp_path / "out", interval=0.05, settle=0), {"x": b"x"})
+        assert waited(lambda: session.exists("out/x"))
+        assert not failures
 
 
 def test_an_unreachable_store_is_told_at_once(
