@@ -43,41 +43,16 @@ FLOORS = {
 }
 # Neighbours on one floor that may know each other; on floors 0, 1, 2 and 6 everybody may.
 NEIGHBOURS = {
-    ("session", "results"),
-    ("session", "listing"),
-    ("session", "lock"),
-    ("session", "reader"),
-    ("session", "writer"),
+    *(("session", name) for name in ("download", "listing", "lock", "reader", "results", "writer")),
+    *(("reader", name) for name in ("body_reader", "results", "session")),
+    *(("writer", name) for name in ("results", "session")),
     ("results", "body_reader"),
-    ("reader", "results"),
-    ("reader", "session"),
-    ("reader", "body_reader"),
-    ("writer", "results"),
-    ("writer", "session"),
-    ("session", "download"),
     ("download", "results"),
-    ("files", "connect"),
-    ("sync", "connect"),
     ("connect", "profiles"),
-    ("checkpoints", "connect"),
-    ("filesystem", "connect"),
-    *((user, name) for user in ("mirrors", "compat") for name in ("connect", "files", "profiles", "sync")),
-    ("compat", "mirrors"),
-    ("files", "sync"),
-    ("files", "profiles"),
-    ("mirrors", "connect"),
-    ("mirrors", "profiles"),
-    ("mirrors", "sync"),
-    ("checkpoints", "connect"),
-    ("filesystem", "connect"),
-    *((user, name) for user in ("mirrors", "compat") for name in ("connect", "files", "profiles", "sync")),
-    ("compat", "mirrors"),
-    ("checkpoints", "profiles"),
-    ("checkpoints", "sync"),
-    ("compat", "files"),
-    ("compat", "mirrors"),
-    ("compat", "profiles"),
-    ("compat", "sync"),
+    *((user, "connect") for user in ("checkpoints", "filesystem", "sync")),
+    *(("files", name) for name in ("connect", "profiles", "sync")),
+    *(("mirrors", name) for name in ("connect", "files", "profiles", "sync")),
+    *(("compat", name) for name in ("connect", "files", "mirrors", "profiles")),
 }
 SERVER_FLOORS = {0, 1, 3}
 
@@ -210,6 +185,18 @@ def floors(modules: list[Module]) -> list[str]:
             elif module.unit == "server" and floor not in SERVER_FLOORS:
                 wrong.append(f"{module.path}:{line}: the server imports {dotted} from floor {floor}")
     return wrong
+
+
+def acquaintances(modules: list[Module]) -> set[tuple[str, str]]:
+    """Which units of one floor import one another."""
+    units = FLOORS.keys() | {module.unit for module in modules}
+    found = set()
+    for module in modules:
+        for _, dotted in imports(module):
+            unit = unit_of(dotted, units)
+            if unit != module.unit and FLOORS.get(unit or "") == FLOORS.get(module.unit, 99):
+                found.add((module.unit, unit or ""))
+    return found
 
 
 def doors(modules: list[Module]) -> list[str]:
@@ -395,6 +382,11 @@ BAD_TREES: list[tuple[Rule, dict[str, str], str]] = [
     (nothing_unfinished, {"wire/a.py": "print('x')"}, "a.py:1: print"),
     (nothing_unfinished, {"s3/a.py": "def f():\n    raise NotImplementedError('x')"}, "a stub"),
 ]
+
+
+def test_no_neighbour_is_allowed_in_vain() -> None:
+    """Each pair of neighbours that may know each other does, so that the list says how it is."""
+    assert set() == NEIGHBOURS - acquaintances(modules_of(package_files()))
 
 
 @pytest.mark.parametrize(("rule", "files", "complaint"), BAD_TREES)
