@@ -8,6 +8,7 @@ import click
 
 from s3func.cli.report import counted
 from s3func.cli.sync_options import STORE, say, usage, with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import DRY_RUN, JSON, DataCommand, Refused, Stores, each, line, line_of_json, located
 from s3func.errors import AccessDenied, BucketNotEmpty, NotFound, NotImplementedByStore, NotSupported
 
@@ -30,7 +31,7 @@ def _bucket(url: str) -> Location:
     s3func mb --region eu-west-1 --versioning s3://my-bucket
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option("--versioning", is_flag=True, help="Keep versions (B2 always does).")
 @click.option("--object-lock", is_flag=True, help="Keep versions, and let them be locked.")
 @click.option("--exist-ok", is_flag=True, help="That it is there already, and ours, is no error.")
@@ -84,7 +85,7 @@ def _make(session: Any, scheme: str, *, object_lock: bool) -> None:
     s3func rb --force --dry-run s3://my-bucket
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option("--force", is_flag=True, help="First delete all that is in it, for good: objects, versions, uploads.")
 @with_options(DRY_RUN, JSON, STORE)
 def rb(urls: tuple[str, ...], force: bool, **options: Any) -> int:

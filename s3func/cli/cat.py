@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3func.cli.sync_options import usage, with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
     BLOCK,
@@ -55,7 +56,7 @@ def _range(ctx: click.Context, param: click.Parameter, value: str | None) -> Ran
     s3func cat --range -512 s3://my-bucket/big.zip | xxd
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option(
     "--range", "bounds", callback=_range, metavar="FIRST-LAST", help="These bytes; 100- from there on, -100 the last."
 )
@@ -100,8 +101,8 @@ def _write(session: Session, key: str, bounds: Range, version_id: str | None) ->
     s3func put report.csv s3://my-bucket/reports/ --content-type text/csv
     """,
 )
-@click.argument("source", metavar="FILE|-")
-@click.argument("url", metavar="URL")
+@click.argument("source", metavar="FILE|-", shell_complete=complete_url)
+@click.argument("url", metavar="URL", shell_complete=complete_url)
 @click.option("--content-type", metavar="TYPE", help="As text/csv.")
 @click.option("--content-encoding", metavar="CODING", help="As gzip.")
 @click.option("--cache-control", metavar="RULE", help="As max-age=3600.")

@@ -12,6 +12,7 @@ import click
 
 from s3func.cli.report import shown, size_text
 from s3func.cli.sync_options import STORE, usage, with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import DRY_RUN, JSON, DataCommand, line, line_of_json
 from s3func.cli.values import name_values
 from s3func.errors import NoSuchKey, ObjectExists
@@ -55,7 +56,7 @@ def _fields(checkpoint: Checkpoint) -> dict[str, Any]:
     s3func ckpt ls --latest --json s3://my-bucket/run-7 | jq .step
     """,
 )
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL", shell_complete=complete_url)
 @click.option("--latest", is_flag=True, help="The newest one and what was saved with it; exit code 1 if there is none.")
 @with_options(JSON, STORE)
 def ls(url: str, latest: bool, **options: Any) -> int:
@@ -87,7 +88,7 @@ def ls(url: str, latest: bool, **options: Any) -> int:
     s3func ckpt save --keep 3 s3://my-bucket/run-7 2000 ./checkpoint
     """,
 )
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL", shell_complete=complete_url)
 @click.argument("step", type=_STEP)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False))
 @click.option(
@@ -140,7 +141,7 @@ def _value(text: str) -> Any:
     s3func ckpt load --step 1000 --replace s3://my-bucket/run-7 ./checkpoint
     """,
 )
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL", shell_complete=complete_url)
 @click.argument("folder", type=click.Path(file_okay=False))
 @click.option("--step", type=_STEP, metavar="N", help="This step; without, the newest complete one.")
 @click.option("--replace", is_flag=True, help="Also if FOLDER holds something else, which is deleted then.")
@@ -174,7 +175,7 @@ def load(url: str, folder: str, step: int | None, replace: bool, fsync: bool, **
     s3func ckpt prune --keep 3 --dry-run s3://my-bucket/run-7
     """,
 )
-@click.argument("url", metavar="URL")
+@click.argument("url", metavar="URL", shell_complete=complete_url)
 @click.option(
     "--keep", type=click.IntRange(min=1), required=True, metavar="N", help="How many of the newest complete ones stay."
 )

@@ -25,6 +25,7 @@ from s3func.cli.sync_options import (
     usage,
     with_options,
 )
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import RAW, DataCommand, Stores, is_glob, located
 
 
@@ -38,8 +39,8 @@ from s3func.cli.urls import RAW, DataCommand, Stores, is_glob, located
     s3func cp --recursive s3://my-bucket/photos b2://backup/photos
     """,
 )
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.argument("target", metavar="TARGET")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_url)
+@click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @click.option("--recursive", "-r", is_flag=True, help="All that is in the folder, or below the prefix.")
 @click.option("--no-clobber", is_flag=True, help="Leave alone what is there already.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted copy of one file ended.")

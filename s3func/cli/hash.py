@@ -18,6 +18,7 @@ import click
 
 from s3func.cli.report import parse_size, shown
 from s3func.cli.sync_options import say, with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
     BLOCK,
@@ -68,7 +69,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     tar c photos | tee photos.tar | s3func hash -a crc64nvme -
     """,
 )
-@click.argument("names", metavar="FILE|URL|-...", nargs=-1, required=True)
+@click.argument("names", metavar="FILE|URL|-...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option(
     "--algorithm",
     "-a",

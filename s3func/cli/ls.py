@@ -8,6 +8,7 @@ import click
 
 from s3func.cli.report import shown, size_text
 from s3func.cli.sync_options import with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
     JSON,
@@ -40,7 +41,7 @@ _HUMAN = click.option("--human", "-H", is_flag=True, help="Sizes as 24.3 MiB.")
     s3func ls -r --json s3://my-bucket | jq -r .key
     """,
 )
-@click.argument("urls", metavar="[URL]...", nargs=-1)
+@click.argument("urls", metavar="[URL]...", nargs=-1, shell_complete=complete_url)
 @click.option("--long", "-l", "is_long", is_flag=True, help="Bytes and time of each object as well.")
 @click.option("--recursive", "-r", is_flag=True, help="All that is below, not the folders.")
 @_HUMAN
@@ -127,7 +128,7 @@ def _line(place: Location, row: ObjectEntry | str, options: dict[str, Any]) -> s
     s3func du --depth 1 s3://my-bucket | sort -n
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option("--depth", type=click.IntRange(min=0), default=0, metavar="N", help="A line per folder, so deep.")
 @_HUMAN
 @click.option("--versions", is_flag=True, help="All versions, which is what is paid for.")
@@ -170,7 +171,7 @@ def _count(stores: Stores, place: Location, depth: int, options: dict[str, Any])
     s3func stat --json s3://my-bucket/report.pdf | jq .size
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option("--version-id", metavar="ID", help="This version of the object.")
 @with_options(RAW, JSON, ACCESS)
 def stat(urls: tuple[str, ...], version_id: str | None, **options: Any) -> int:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -77,6 +79,8 @@ SECTIONS = {
     "This machine": {
         "demo": "Run the client on real files, against a server of its own.",
         "serve": "Serve S3 and B2 on a port.",
+        "config": "Name the stores that serve can stand in front of.",
+        "obscure": "Make a secret unreadable at a glance.",
         "doctor": "Say where each setting comes from, and what to fix.",
         "cache": "What S3Objects keep on this disk.",
     },
@@ -94,6 +98,8 @@ s3func cp --recursive ./photos s3://my-bucket/photos
 s3func cat s3://my-bucket/dump.gz | zcat | head
 s3func COMMAND --help"""
 
+# A group without arguments: click 8.1 shows the help by itself.
+_NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 WRONG_USAGE = 2
 INTERRUPTED = 130
 
@@ -153,6 +159,9 @@ def s3func() -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Run one command line, `sys.argv` unless arguments are given, and return its exit code."""
+    if "_S3FUNC_COMPLETE" in os.environ:
+        # It tells click how bash sees URLs.
+        importlib.import_module("s3func.cli.completion")
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding does not have is shown escaped, and is no reason to fail.
         if (reconfigure := getattr(stream, "reconfigure", None)) is not None:
@@ -161,7 +170,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         status = s3func.main(
             args=None if arguments is None else list(arguments), prog_name="s3func", standalone_mode=False
         )
-    except click.exceptions.NoArgsIsHelpError as error:
+    except _NO_ARGUMENTS as error:
         error.show()
         return error.exit_code
     except click.UsageError as error:

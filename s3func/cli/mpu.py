@@ -11,6 +11,7 @@ import click
 
 from s3func.cli.report import shown, size_text
 from s3func.cli.sync_options import with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
     DRY_RUN,
@@ -53,7 +54,7 @@ def mpu() -> None:
     s3func mpu ls --long --older-than 7d s3://my-bucket
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option(
     "--long", "-l", "is_long", is_flag=True, help="Bytes and number of the parts as well, a request for each."
 )
@@ -89,7 +90,7 @@ def ls(urls: tuple[str, ...], is_long: bool, older_than: int | None, **options: 
     s3func mpu abort --upload-id ID s3://my-bucket/big.iso
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @_AGE
 @click.option("--upload-id", metavar="ID", help="This upload, as `mpu ls` shows it.")
 @click.option("--all", "everything", is_flag=True, help="All of them, also those that somebody is working on.")

@@ -17,6 +17,7 @@ import click
 from s3func.cli.copying import FOLDER, Copier, Source, Target, carry_out_each, is_one_store, pairs
 from s3func.cli.report import shown
 from s3func.cli.sync_options import BWLIMIT, PROGRESS, VERBOSE, usage, with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
     DRY_RUN,
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
     s3func mv --recursive s3://my-bucket/old s3://my-bucket/archive/old
     """,
 )
-@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
-@click.argument("target", metavar="TARGET")
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True, shell_complete=complete_url)
+@click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @click.option("--recursive", "-r", is_flag=True, help="All files in the folder, or all objects below the prefix.")
 @click.option("--no-clobber", is_flag=True, help="Leave alone, and do not move onto, what is there already.")
 @with_options(RAW, DRY_RUN, BWLIMIT, PROGRESS, VERBOSE, JSON, ACCESS)

@@ -10,7 +10,20 @@ import click
 
 from s3func.cli.report import parse_size, shown
 from s3func.cli.sync_options import usage, with_options
-from s3func.cli.urls import ACCESS, JSON, RAW, DataCommand, Stores, each, line, line_of_json, located, nothing_there, objects_of
+from s3func.cli.teaching import complete_url
+from s3func.cli.urls import (
+    ACCESS,
+    JSON,
+    RAW,
+    DataCommand,
+    Stores,
+    each,
+    line,
+    line_of_json,
+    located,
+    nothing_there,
+    objects_of,
+)
 from s3func.cli.values import duration, name_values
 from s3func.errors import NotSupported
 
@@ -34,7 +47,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
     s3func presign --method POST --max-size 10M s3://my-bucket/inbox/photo.jpg
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option(
     "--method",
     "-X",

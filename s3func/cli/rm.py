@@ -17,6 +17,7 @@ import click
 
 from s3func.cli.report import counted, progress, shown
 from s3func.cli.sync_options import VERBOSE, say, with_options
+from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
     DRY_RUN,
@@ -53,7 +54,7 @@ _BATCH = 10_000
     s3func rm --versions s3://my-bucket/secrets.env
     """,
 )
-@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.argument("urls", metavar="URL...", nargs=-1, required=True, shell_complete=complete_url)
 @click.option("--recursive", "-r", is_flag=True, help="All that is below as well.")
 @click.option("--versions", is_flag=True, help="All versions and delete markers, for good.")
 @click.option("--version-id", metavar="ID", help="This version of the object, for good.")

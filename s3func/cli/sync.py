@@ -30,7 +30,7 @@ from s3func.cli.sync_options import (
     usage,
     with_options,
 )
-from s3func.cli.teaching import TeachingCommand
+from s3func.cli.teaching import TeachingCommand, complete_url
 from s3func.errors import S3FuncError, SafetyStop, SyncIncomplete
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ STOPPED = 3
     s3func sync s3://my-bucket/photos b2://backup/photos
     """,
 )
-@click.argument("source", metavar="SOURCE")
-@click.argument("target", metavar="TARGET")
+@click.argument("source", metavar="SOURCE", shell_complete=complete_url)
+@click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @with_options(PLANNING, CARRYING, FILTERS, SIDES, STORE, OUTPUT)
 def sync(source: str, target: str, **options: Any) -> int:
     """Make TARGET like SOURCE: a folder and an s3:// or b2:// URL, in either direction, or two URLs.
@@ -99,8 +99,8 @@ def apply_(file: Any, journal: str | None, **options: Any) -> int:
     s3func plan ./photos s3://my-bucket/photos --json | jq .
     """,
 )
-@click.argument("source", metavar="SOURCE")
-@click.argument("target", metavar="TARGET")
+@click.argument("source", metavar="SOURCE", shell_complete=complete_url)
+@click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @click.option("--output", "-o", metavar="FILE", help="Write the plan there, for `s3func apply`.")
 @click.option("--json", "as_json", is_flag=True, help="Write the plan to stdout, for `s3func apply -`.")
 @with_options(PLANNING, FILTERS, SIDES, STORE)
@@ -138,8 +138,8 @@ def plan_(source: str, target: str, output: str | None, as_json: bool, **options
     s3func check --hash ./photos s3://my-bucket/photos && echo same
     """,
 )
-@click.argument("source", metavar="SOURCE")
-@click.argument("target", metavar="TARGET")
+@click.argument("source", metavar="SOURCE", shell_complete=complete_url)
+@click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @click.option("--hash", "is_hash", is_flag=True, help="Read all files again, whatever is remembered of them.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON per difference.")
 @with_options(FILTERS, SIDES, STORE)

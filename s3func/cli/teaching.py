@@ -28,3 +28,10 @@ def write_examples(examples: str, formatter: click.HelpFormatter) -> None:
         with formatter.section("Examples"):
             for text in examples.splitlines():
                 formatter.write(f"  {text}\n")
+
+
+def complete_url(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Any]:
+    """What the TAB key puts where a URL is expected; for the `shell_complete` of arguments."""
+    from s3func.cli.completion import complete_url
+
+    return complete_url(ctx, param, incomplete)

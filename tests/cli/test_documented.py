@@ -37,6 +37,40 @@ def test_every_command_is_documented() -> None:
     assert sorted(main.COMMANDS) == re.findall(r"^### (.+)$", TEXT, re.MULTILINE)
 
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+SHARED, _, _SECTIONS = TEXT.partition("\n## Commands\n")
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^### |\Z)", _SECTIONS, re.MULTILINE | re.DOTALL))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_is_documented(name: str) -> None:
+    """Each option stands in the section of its command, in what holds for all of them, or where the section leads."""
+    section = SECTIONS[name.split(maxsplit=1)[0]]
+    linked = [(DOCS / file).read_text("utf-8") for file in re.findall(r"\]\((\w[\w-]*\.md)", section)]
+    words = set(re.findall(r"--[a-z][a-z0-9-]*", "\n".join([SHARED, section, *linked])))
+    options = {
+        word
+        for option in COMMANDS[name].get_params(click.Context(COMMANDS[name]))
+        if isinstance(option, click.Option) and not option.hidden
+        for word in option.opts
+        if word.startswith("--")
+    }
+    assert set() == options - words - {"--help"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_run_by_a_test(name: str) -> None:
+    """Each command is run as a process of its own by a test of this folder."""
+    call = ", ".join(f'"{word}"' for word in name.split())
+    folder = Path(__file__).parent
+    texts = [path.read_text("utf-8") for path in folder.rglob("test_*.py") if path.name != Path(__file__).name]
+    assert [
+        text
+        for text in texts
+        if re.search(rf"\b(?:run|start|shell|out|rows|fails)\((?:\d, )?{call}|\[?\*COMMAND, {call}", text)
+    ]
+
+
 def examples(text: str) -> list[str]:
     """The command lines of s3func in a text: what stands between pipes and other commands."""
     found = []
@@ -72,6 +106,7 @@ def test_every_example_is_a_command_line(line: str, monkeypatch: pytest.MonkeyPa
     """Commands and options of every example exist, and take what they are given."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "plan.jsonl").touch()
+    (tmp_path / "checkpoint").mkdir()
     command: click.Command | None = main.s3func
     words = shlex.split(line)[1:]
     context = click.Context(main.s3func)

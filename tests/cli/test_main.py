@@ -45,10 +45,53 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 def test_unknown_command_is_wrong_usage(run: Run) -> None:
-    """A command that does not exist ends with 2, and says so on stderr."""
+    """A command that does not exist ends with 2, and says so on stderr, in one line."""
     done = run("teleport")
     assert (2, "") == (done.returncode, done.stdout)
-    assert "No such command 'teleport'" in done.stderr
+    assert "s3func: No such command 'teleport'; see s3func --help\n" == done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("synk", "sync"), ("lss", "ls"), ("delete", "rm"), ("upload", "cp"), ("presing", "presign")]
+)
+def test_unknown_command_is_told_the_nearest_one(word: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip of the fingers, and what other tools call a command, lead to ours."""
+    assert 2 == main.run([word])
+    assert f"did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(run: Run) -> None:
+    """`s3func` alone ends with 2 and shows its commands under headings, each of them once, and examples."""
+    done = run()
+    assert (2, "") == (done.returncode, done.stdout)
+    assert [
+        heading for heading in ("Objects:", "Folders:", "Buckets:", "Examples:") if f"\n{heading}\n" not in done.stderr
+    ] == []
+    for name in main.COMMANDS:
+        assert 1 == done.stderr.count(f"\n  {name} ")
+
+
+def test_sections_name_commands() -> None:
+    """What the help shows is there."""
+    assert set() == {name for section in main.SECTIONS.values() for name in section} - set(main.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ls", "--lnog"], "s3func ls: No such option"),
+        (["cp", "a"], "s3func cp: Missing argument"),
+        (["mpu", "abort", "s3://b"], "s3func mpu abort: say which"),
+        (["ls", "http://x"], "s3func ls: url must be"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which command, what is wrong, and where its help is."""
+    assert 2 == main.run(arguments)
+    err = capsys.readouterr().err
+    assert err.startswith(said)
+    assert err.endswith("--help\n")
+    assert 1 == err.count("\n")
 
 
 def test_every_row_of_the_table_is_a_command() -> None:
@@ -64,8 +107,8 @@ def test_every_row_of_the_table_is_a_command() -> None:
 def test_version_and_help_load_no_server() -> None:
     """The command line itself is light: no server, event loop or client comes with it."""
     program = (
-        "import sys\nfrom s3func.cli.main import run\nstatus = run(['--version'])\n"
-        "print(sorted({'uvicorn', 'asyncio', 'sqlite3', 'urllib3', 's3func.server', 's3func.s3'} & set(sys.modules)))"
+        "import sys\nfrom s3func.cli.main import run\nstatus = run(['--version']) + run(['--help'])\n"
+        "print(sorted({'uvicorn', 'asyncio', 'sqlite3', 'urllib3', 'tqdm', 's3func.server', 's3func.s3'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert "[]" == done.stdout.splitlines()[-1]
