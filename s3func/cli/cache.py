@@ -1,7 +1,8 @@
 """`s3func cache`: what is kept on this machine's disk.
 
 A subcommand is a row of SUBCOMMANDS, imported when it is used. Each cache has a row of STATS as well: a function that is
-called with as_json and prints what is in that cache, or nothing where it is not in use.
+called with as_json and workspace (of Drime; None: all) and prints what is in that cache, or nothing where it is not in
+use.
 """
 
 from __future__ import annotations
@@ -13,11 +14,14 @@ import click
 
 SUBCOMMANDS = {
     "clean": "s3func.cli.cache_files:clean",
+    "cleanup": "s3func.cli.drime_cache:cleanup",
     "clear": "s3func.cli.cache_files:clear",
     "ls": "s3func.cli.cache_files:ls",
+    "migrate": "s3func.cli.drime_cache:migrate",
     "stats": "s3func.cli.cache_files:stats",
+    "vacuum": "s3func.cli.drime_cache:vacuum",
 }
-STATS = {"files": "s3func.cli.cache_files:show_stats"}
+STATS = {"files": "s3func.cli.cache_files:show_stats", "drime": "s3func.cli.drime_cache:show_stats"}
 
 
 def imported(place: str) -> Any:
@@ -41,4 +45,4 @@ class SubcommandTable(click.Group):
 
 @click.group(cls=SubcommandTable)
 def cache() -> None:
-    """See, and make smaller, what is kept on this disk. All of it can be had again."""
+    """See, and make smaller, what is kept on this disk: files of S3Objects, and what is known of objects in Drime."""

@@ -62,20 +62,24 @@ def ls(root: str | None, as_json: bool) -> int:
     cls=DataCommand,
     examples="""
     s3func cache stats
+    s3func cache stats --workspace 1465
     """,
 )
+@click.option("--workspace", type=click.IntRange(min=0), metavar="N", help="Only of this workspace of Drime.")
 @with_options(JSON)
-def stats(as_json: bool) -> int:
+def stats(workspace: int | None, as_json: bool) -> int:
     """Show how much each cache holds, and where it is."""
     from s3func.cli.cache import STATS, imported
 
     for place in STATS.values():
-        imported(place)(as_json=as_json)
+        imported(place)(as_json=as_json, workspace=workspace)
     return 0
 
 
-def show_stats(*, as_json: bool) -> None:
+def show_stats(*, as_json: bool, workspace: int | None = None) -> None:
     """The files of S3Objects: a line for all of them."""
+    if workspace is not None:
+        return
     kept = _cache(None)
     entries = list(kept.entries())
     size = sum(entry.size for entry in entries)

@@ -342,30 +342,30 @@ def refusals(what: str) -> Iterator[None]:
     except ServiceError:
         raise
     except (pydrime.DrimeAuthenticationError, pydrime.DrimePermissionError):
-        _log.warning("Drime: cannot %s: the API key is not accepted", what)
+        _log.info("Drime: cannot %s: the API key is not accepted", what)
         raise DrimeRefused("Drime does not accept the API key of this server, or not in this workspace.") from None
     except pydrime.DrimeNotFoundError:
         raise DrimeMissing("Drime has no such file or folder.") from None
     except pydrime.DrimeRateLimitError:
-        _log.warning("Drime: cannot %s: too many requests", what)
+        _log.info("Drime: cannot %s: too many requests", what)
         raise service_error("SlowDown", "Drime asks for fewer requests. Please try again.") from None
     except httpx.HTTPStatusError as error:
         raise _status_error(what, error.response.status_code) from None
     except (pydrime.DrimeUploadError, pydrime.DrimeNetworkError, httpx.HTTPError) as error:
-        _log.warning("Drime: cannot %s: %s", what, type(error).__name__)
+        _log.info("Drime: cannot %s: %s", what, type(error).__name__)
         raise service_error("ServiceUnavailable", "Drime does not answer as it should. Please try again.") from None
     except pydrime.DrimeAPIError as error:
         found = _STATUS.search(str(error))
         raise _status_error(what, int(found[1]) if found else 0) from None
     except (AttributeError, KeyError, IndexError, TypeError, ValueError):
-        _log.warning("Drime: cannot %s: the answer cannot be used", what)
+        _log.info("Drime: cannot %s: the answer cannot be used", what)
         raise _unusable() from None
 
 
 def _status_error(what: str, status: int) -> ServiceError:
     if status == 404:
         return DrimeMissing("Drime has no such file or folder.")
-    _log.warning("Drime: cannot %s: status %d", what, status)
+    _log.info("Drime: cannot %s: status %d", what, status)
     if status == 429:
         return service_error("SlowDown", "Drime asks for fewer requests. Please try again.")
     if status >= 500:
