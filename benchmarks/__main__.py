@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: start the sink, measure everybody in turn, print the tables. `… server`, `… transfer`, `… b2`, `… sync`: see there."""
+"""`python -m benchmarks`: start the sink, measure everybody in turn, print the tables. `… server`, `… transfer`, `… b2`, `… sync`, `… distributed`: see there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import b2, machine, report, server, sync, targets, transfer
+from benchmarks import b2, distributed, machine, report, server, sync, targets, transfer
 from benchmarks.cold import ColdStart, measure_cold_starts
 from benchmarks.contenders import ROSTER, US, Entry, entry_named
 from benchmarks.rounds import Run, Settings
@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return b2.main(given[1:])
     if given[:1] == ["sync"]:
         return sync.main(given[1:])
+    if given[:1] == ["distributed"]:
+        return distributed.main(given[1:])
     options = _parser().parse_args(given)
     missing = [name for name in ("obstore", "minio", "boto3") if find_spec(name) is None]
     if missing:
@@ -98,7 +100,7 @@ def _markdown(run: Run, starts: Sequence[ColdStart], facts: dict[str, str]) -> s
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="s3func and its peers, side by side, against one nginx. Other parts: `server --help`, `transfer --help`, `b2 --help`, `sync --help`.",
+        description="s3func and its peers, side by side, against one nginx. Other parts: `server --help`, `transfer --help`, `b2 --help`, `sync --help`, `distributed --help`.",
     )
     parser.add_argument("--quick", action="store_true", help="a smoke run of less than a minute; its numbers are rough")
     parser.add_argument(

@@ -2,7 +2,8 @@
 
 Rule 1: a step that nobody answers for has failed: that of a chunk that was lost, and one that is missing in an answer.
 Rule 2: few chunks are under way, two for each place of the executor, so that memory, a deadline and Ctrl-C cost little.
-Rule 3: chunks begin small and grow until one takes some seconds: everybody has work at once, and progress is seen.
+Rule 3: chunks begin small and grow with the run, so that everybody has work at once, progress is seen, and none is still
+        at a long one when the others have come to the end.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _LOG = logging.getLogger("s3func.sync")
 WEIGHT_MAX = 256
 """A step weighs one, and one more for each MiB: a chunk has at most 256 steps, and 256 MiB unless one step is larger."""
 WEIGHT_FIRST = 16
-CHUNK_SECONDS = 4.0
+CHUNK_SECONDS = (0.5, 4.0)
+"""How long a chunk shall take: a quarter of the time that the run has lasted, within these bounds."""
 WIDTH_UNKNOWN = 16
 """How many chunks an executor is thought to carry out at a time that does not say it."""
 _POLL_SECONDS = 0.5
@@ -71,6 +73,7 @@ class ChunkMovers:
         self._workers = workers
         self._check = check
         self._run = uuid.uuid4().hex
+        self._began = time.monotonic()
         self._threshold = settings.transfer.multipart_threshold
         self._gathered: list[Operation] = []
         self._gathered_since = 0.0
@@ -173,7 +176,9 @@ class ChunkMovers:
 
     def _measure(self, chunk: PlanChunk, seconds: float) -> None:
         weight = sum(map(_weight_of, chunk.operations))
-        wanted = weight * CHUNK_SECONDS / max(seconds, 0.001)
+        shortest, longest = CHUNK_SECONDS
+        allowed = min(max((time.monotonic() - self._began) / 4, shortest), longest)
+        wanted = weight * allowed / max(seconds, 0.001)
         # A chunk that was small for want of steps says little about large ones.
         self._weight_limit = min(max(wanted, WEIGHT_FIRST), max(2 * weight, self._weight_limit), WEIGHT_MAX)
 

@@ -147,7 +147,7 @@ def carry_out(cluster: Cluster, call: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
     raised = None
 
-    session = S3Session(bucket="bucket", **(keys or {}))
+    session = S3Session(bucket=call.get("bucket", "bucket"), **(keys or {}))
     try:
         with session:
             sides = [
