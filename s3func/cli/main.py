@@ -172,7 +172,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         )
     except _NO_ARGUMENTS as error:
         error.show()
-        return error.exit_code
+        return WRONG_USAGE
     except click.UsageError as error:
         command = "s3func" if error.ctx is None else error.ctx.command_path
         _tell(f"{command}: {error.format_message().rstrip('.')}; see {command} --help")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import click
 
@@ -76,8 +76,26 @@ def show_failure(verb: str, reason: str) -> None:
     show(f"  {click.style('FAILED', fg='red', bold=True)}  {verb:<15} {reason}")
 
 
+class _NoBar:
+    """What is given to those who have no terminal."""
+
+    def update(self, count: float = 1) -> None:
+        """So much more is done."""
+
+    def close(self) -> None:
+        """It is over."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 def progress(label: str, total: int, unit: str = "B") -> Any:
     """A bar on stderr that is gone when it is closed; where stderr is no terminal it prints nothing."""
+    if not sys.stderr.isatty():
+        return _NoBar()
     # It takes as long to import as all of a short command.
     from tqdm import tqdm  # type: ignore[import-untyped]
 
@@ -90,5 +108,4 @@ def progress(label: str, total: int, unit: str = "B") -> Any:
         leave=False,
         dynamic_ncols=True,
         file=sys.stderr,
-        disable=not sys.stderr.isatty(),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -81,11 +82,12 @@ def rm(urls: tuple[str, ...], recursive: bool, whole_bucket: bool, version_id: s
             if not options["versions"]:
                 # A listing may name the version of an object, which would be deleted for good.
                 rows = (ObjectEntry(row.key) for row in rows)
-            if not recursive and not options["versions"] and not is_glob(place.key, raw=options["raw"]):
+            is_one = not recursive and not options["versions"] and not is_glob(place.key, raw=options["raw"])
+            if is_one:
                 if not options["force"] and version_id is None and not _is_there(session, place):
                     return 1
                 rows = iter([ObjectEntry(place.key, version_id=version_id)])
-            return _delete(session, place, rows, options)
+            return _delete(session, place, rows, options | {"bar": not is_one})
 
         return each(urls, one)
 
@@ -131,12 +133,13 @@ def _delete(session: Session, place: Location, rows: Iterable[ObjectEntry], opti
             _show(place, row.key, row.version_id, options["as_json"])
         return 0 if count or options["force"] else nothing_there(place)
     iterator, code, count = iter(rows), 0, 0
-    with progress("rm", 0, " objects") as bar:
+    with progress("rm", 0, " objects") if options["bar"] else nullcontext() as bar:
         while batch := list(islice(iterator, _BATCH)):
             deleted, failed = _batch(session, batch)
             code |= failed
             count += len(batch)
-            bar.update(len(batch))
+            if bar is not None:
+                bar.update(len(batch))
             for key, version_id, marker in deleted:
                 if options["as_json"] or options["verbose"]:
                     _show(place, key, version_id, options["as_json"], marker)
