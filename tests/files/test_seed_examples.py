@@ -15,6 +15,7 @@ from s3func.compat import s3lync
 from s3func.errors import AccessDenied, S3FuncError
 from s3func.s3 import S3Session
 from s3func.testing import server
+from tests.shared_data import SHARED_VECTORS
 
 # The blocks of the English manual, then those of the Korean one; what is printed there is printed here.
 BASIC = """
@@ -165,6 +166,36 @@ def run(code: str, names: dict[str, Any] | None = None) -> dict[str, Any]:
     names = {"S3Object": s3lync.S3Object, **(names or {})}
     exec(compile(re.sub(r"from s3lync import", "from s3func.compat.s3lync import", code), "example", "exec"), names)
     return names
+
+
+MANUALS = ("s3lync", "s3lync-ko")
+SIGNATURE = "s3_uri: str,"
+
+
+@pytest.mark.parametrize("manual", MANUALS)
+def test_the_manuals_as_they_stand(store: S3Session, manual: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each block of Python of the manual runs, one after the other and letter by letter, but for where it imports from."""
+    path = SHARED_VECTORS.parent / "seeds" / f"{manual}.md"
+    if not path.exists():
+        pytest.skip("the manual is not here; the examples above are those of it")
+    store.put_object("data/config.json", b'{"a": 1}')
+    store.put_object("logs/app.log", b"one\ntwo")
+    blocks = re.findall(r"```python\n(.*?)```", path.read_text(errors="replace"), re.DOTALL)
+    assert len(blocks) == {"s3lync": 7, "s3lync-ko": 13}[manual]
+    names: dict[str, Any] = {}
+    for block in blocks:
+        if SIGNATURE not in block:
+            names = run(block, names)
+    s3lync.Config.reset_runtime_overrides()
+    printed = capsys.readouterr().out
+    assert names["obj"].get_excludes()
+    assert b"new content" == store.get_object("path/to/file.txt").data
+    if manual == "s3lync":
+        assert "Sync error" in printed
+    else:
+        assert store.get_object("reports/report.txt").data.endswith(b"...")
+        assert store.get_object("logs/app.log").data.startswith(b"one\ntwo\n[NEW]")
+        assert "{'a': 1}" in printed
 
 
 def test_the_english_manual(store: S3Session) -> None:

@@ -18,6 +18,48 @@ from tests.shared_data import SHARED_VECTORS
 URL = f"s3://{BUCKET}"
 MANUAL = SHARED_VECTORS.parent / "seeds" / "pos3.md"
 BLOCKS = re.findall(r"```python\n(.*?)```", MANUAL.read_text(), re.DOTALL) if MANUAL.exists() else []
+# Its three examples, so that they run where the manual is not.
+EXAMPLES = [
+    """
+import pos3
+with pos3.mirror(cache_root='~/.cache/positronic/s3'):
+    dataset_path = pos3.download('s3://bucket/data')
+    checkpoints_path = pos3.sync('s3://bucket/ckpt', interval=60, delete_remote=False)
+    logs_path = pos3.upload('s3://bucket/logs', interval=30)
+    train(dataset_path, checkpoints_path, logs_path)
+""",
+    """
+@pos3.with_mirror(cache_root='/tmp/cache')
+def main():
+    data_path = pos3.download('s3://bucket/data')
+    train(data_path)
+
+if __name__ == "__main__":
+    main()
+""",
+    """
+import pos3
+from pos3 import Profile
+pos3.register_profile('nebius-public',
+    endpoint='https://storage.eu-north1.nebius.cloud',
+    public=True
+)
+pos3.register_profile('minio-local',
+    endpoint='http://localhost:9000',
+    region='us-east-1'
+)
+with pos3.mirror():
+    dataset = pos3.download('s3://public-data/dataset/', profile='nebius-public')
+    config = pos3.download('s3://private/config/', profile='minio-local')
+    results = pos3.upload('s3://my-aws-bucket/results/')
+    train(dataset, config, results)
+custom = Profile(local_name='custom', endpoint='https://custom.example.com', public=True)
+with pos3.mirror():
+    data = pos3.download('s3://bucket/path', profile=custom)
+with pos3.mirror(default_profile='nebius-public'):
+    data = pos3.download('s3://bucket/path')
+""",
+]
 OBJECTS = {
     "bucket": {"data/one": b"1", "ckpt/step": b"1", "path/x": b"p"},
     "public-data": {"dataset/d": b"d"},
@@ -33,8 +75,8 @@ def active(session: S3Session, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_the_manual(number: int, server: testing.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("text", [*EXAMPLES, *BLOCKS])
+def test_the_manual(text: str, server: testing.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each example of the manual, with its import changed, does what it says; every store is our server."""
     monkeypatch.setenv("HOME", str(tmp_path))
     for bucket, objects in OBJECTS.items():
@@ -52,11 +94,11 @@ def test_the_manual(number: int, server: testing.Server, tmp_path: Path, monkeyp
         trained.append(paths)
         assert all(path.is_dir() for path in paths)
 
-    text = BLOCKS[number].replace("import pos3\n", "from s3func.compat import pos3\n")
+    text = text.replace("import pos3\n", "from s3func.compat import pos3\n")
     text = re.sub(r"from pos3 import", "from s3func.compat.pos3 import", text)
     text = text.replace("/tmp/cache", str(tmp_path / "given"))
     names: dict[str, Any] = {"train": train, "__name__": "__main__", "pos3": pos3}
-    exec(compile(text, f"block {number}", "exec"), names)
+    exec(compile(text, "example", "exec"), names)
     assert trained or asked
 
 
