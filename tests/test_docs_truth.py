@@ -193,3 +193,11 @@ def test_commands_are_named_by_their_names() -> None:
     for document in OURS:
         for name in re.findall(r"`s3func ([a-z]+)", read(document)):
             assert name in COMMANDS, f"{document}: s3func {name}"
+
+
+def test_modules_that_are_run_exist() -> None:
+    """`python -m NAME` in a document is a module of the repository that can be run."""
+    for document in [*OURS, "benchmarks/README.md"]:
+        for name in re.findall(r"python -m ((?:s3func|tests|benchmarks)[a-z0-9_.]*[a-z0-9_])", read(document)):
+            path = ROOT / name.replace(".", "/")
+            assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{document}: {name}"
