@@ -79,7 +79,7 @@ def _requested(call: Call, owner: str, bucket_owner: str | None) -> list[Grant]:
     if not body:
         raise service_error("MissingSecurityHeader", "Your request was missing a required header")
     policy = parse_access_control_policy_request(body)
-    if policy.owner.id != owner:
+    if policy.owner.id != (owner or call.owner):
         raise AccessDenied(
             "The owner of a bucket or object cannot be changed.", bucket=call.bucket, key=call.key or None
         )
@@ -87,9 +87,10 @@ def _requested(call: Call, owner: str, bucket_owner: str | None) -> list[Grant]:
 
 
 def _render(call: Call, owner: str, grants: tuple[Grant, ...] | None) -> Response:
-    shown = call.users.owner(owner)
+    # What came into a store from elsewhere is nobody's, and so as much the asker's as anybody's.
+    shown = call.users.owner(owner or call.owner)
     if grants is None:
-        rows = [Grant(Grantee(*shown), "FULL_CONTROL")]
+        rows = [Grant(Grantee(*shown), "FULL_CONTROL")] if shown.id else []
     else:
         rows = [
             grant if grant.grantee.uri else Grant(Grantee(*call.users.owner(grant.grantee.id)), grant.permission)

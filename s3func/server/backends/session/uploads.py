@@ -1,6 +1,6 @@
 """Multipart uploads of a gateway are those of the store behind it, under its ids: parts go there one by one.
 
-What a client said at the beginning, and the checksums of parts that the store does not keep, are remembered here, as
+What a client said at the beginning, and its parts with checksums that the store does not keep, are remembered here, as
 long as the gateway runs. After that an upload goes on with what the store says of it.
 """
 
@@ -39,11 +39,11 @@ UPLOADS_KNOWN = 10_000
 
 @dataclass(slots=True)
 class _Known:
-    """An upload that was begun here: of which bucket, and the checksums of its parts."""
+    """An upload that was begun here: of which bucket, and its parts as they were told."""
 
     bucket: str
     upload: Upload
-    checksums: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    parts: dict[int, Part] = field(default_factory=dict)
     # Held while it is completed, so that whoever asks the same meanwhile is told the same.
     completing: Lock = field(default_factory=Lock)
 
@@ -87,13 +87,10 @@ class SessionUploads(SessionBase):
         known = self._uploads.get(upload_id)
         if known is not None and (known.bucket, known.upload.key) == (bucket, key):
             return known.upload
-        with self._asking(bucket, key), self._of_upload(bucket, key):
-            for entry in self._part_verbs().list_multipart_uploads(key, bucket=bucket):
-                if entry.key != key:
-                    break
-                if entry.upload_id == upload_id:
-                    return _upload_of(entry)
-        raise no_such_upload(bucket, key)
+        found = self._find_upload(bucket, key, upload_id)
+        if found is None:
+            raise no_such_upload(bucket, key)
+        return found
 
     def begin_part(self, bucket: str, key: str, upload_id: str, part_number: int) -> SessionPartWriter:
         upload = self.get_upload(bucket, key, upload_id)
@@ -152,7 +149,7 @@ class SessionUploads(SessionBase):
         self.get_upload(bucket, key, upload_id)
         with self._lock:
             self._uploads.pop(upload_id, None)
-        with self._asking(bucket, key), self._of_upload(bucket, key):
+        with self._asking(bucket, key), self._of_upload(bucket, key, upload_id):
             self._part_verbs().abort_multipart_upload(key, upload_id, bucket=bucket)
 
     def begin_complete(
@@ -208,18 +205,19 @@ class SessionUploads(SessionBase):
             options["checksum"] = wanted.split(" ")[0]
         self.get_bucket(bucket)
         body.seek(0)
-        with self._asking(bucket, upload.key), self._of_upload(bucket, upload.key):
+        with self._asking(bucket, upload.key), self._of_upload(bucket, upload.key, upload.upload_id):
             sent = self._part_verbs().upload_part(upload.key, upload.upload_id, number, body, bucket=bucket, **options)
-        known = self._uploads.get(upload.upload_id)
-        if known is not None:
-            known.checksums[number] = dict(checksums)
-        return Part(
+        part = Part(
             number=number,
             size=size,
             etag=sent.etag,
             last_modified=round(self._clock.now(), 3),
             checksums=dict(checksums),
         )
+        known = self._uploads.get(upload.upload_id)
+        if known is not None:
+            known.parts[number] = part
+        return part
 
     def _complete(
         self,
@@ -235,11 +233,12 @@ class SessionUploads(SessionBase):
             raise NotImplementedByStore("The store behind this server takes attributes when an upload begins.")
         if unknown := attributes.documents.keys() - {UPLOAD_CHECKSUM}:
             raise NotImplementedByStore(f"The store behind this server keeps no {min(unknown)}.")
-        checksums = speaks_s3(self._session.capabilities)
-        named = [CompletedPart(part.number, part.etag, part.checksums if checksums else {}) for part in parts]
+        # The store knows the checksums of parts by the algorithm that the upload was begun with; others are ours.
+        is_asked = UPLOAD_CHECKSUM in began.documents and speaks_s3(self._session.capabilities)
+        named = [CompletedPart(part.number, part.etag, part.checksums if is_asked else {}) for part in parts]
 
         def complete(conditions: Conditions) -> PutResult:
-            with self._asking(bucket, upload.key), self._of_upload(bucket, upload.key):
+            with self._asking(bucket, upload.key), self._of_upload(bucket, upload.key, upload.upload_id):
                 completed: PutResult = self._part_verbs().complete_multipart_upload(
                     upload.key, upload.upload_id, named, bucket=bucket, **conditions
                 )
@@ -260,12 +259,14 @@ class SessionUploads(SessionBase):
     def _parts(self, bucket: str, upload: Upload) -> Iterator[Part]:
         """Every part of an upload, by number."""
         known = self._uploads.get(upload.upload_id)
-        remembered = {} if known is None else known.checksums
-        with self._asking(bucket, upload.key), self._of_upload(bucket, upload.key):
+        remembered = {} if known is None else known.parts
+        is_asked = UPLOAD_CHECKSUM in upload.attributes.documents
+        with self._asking(bucket, upload.key), self._of_upload(bucket, upload.key, upload.upload_id):
             for entry in self._part_verbs().list_parts(upload.key, upload.upload_id, bucket=bucket):
+                part = remembered.get(entry.part_number)
+                is_same = part is not None and (part.etag, part.size) == (entry.etag, entry.size)
                 # A checksum that nobody asked for is between the gateway and the store.
-                is_kept = entry.checksums and UPLOAD_CHECKSUM in upload.attributes.documents
-                yield _part_of(entry, entry.checksums if is_kept else remembered.get(entry.part_number, {}))
+                yield part if part is not None and is_same else _part_of(entry, entry.checksums if is_asked else {})
 
     def _part_verbs(self) -> Any:
         """The session; its keywords are more than those of the protocol, and each store has its own."""
@@ -273,15 +274,28 @@ class SessionUploads(SessionBase):
             raise NotImplementedByStore("The store behind this server takes no objects in parts.")
         return self._session
 
+    def _find_upload(self, bucket: str, key: str, upload_id: str) -> Upload | None:
+        """What the store says of an upload; None where there is none."""
+        with self._asking(bucket, key):
+            # The key itself comes before all that it is a prefix of.
+            for entry in self._part_verbs().list_multipart_uploads(key, bucket=bucket):
+                if entry.key != key:
+                    break
+                if entry.upload_id == upload_id:
+                    return _upload_of(entry)
+        return None
+
     @contextmanager
-    def _of_upload(self, bucket: str, key: str) -> Iterator[None]:
+    def _of_upload(self, bucket: str, key: str, upload_id: str) -> Iterator[None]:
         """An id that the store does not know, in whatever way it says so, is an upload that is not there."""
         try:
             yield
         except NoSuchBucket:
             raise
         except (NotFound, InvalidRequest) as error:
-            if isinstance(error, NotFound) or error.code in {"NoSuchUpload", "bad_request"}:
+            # B2 has one code for an upload that is gone, and for whatever else is wrong with what it was sent.
+            is_gone = isinstance(error, NotFound) or error.code == "bad_request"
+            if is_gone and self._find_upload(bucket, key, upload_id) is None:
                 self.get_bucket(bucket)
                 raise no_such_upload(bucket, key) from error
             raise
