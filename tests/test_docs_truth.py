@@ -201,3 +201,21 @@ def test_modules_that_are_run_exist() -> None:
         for name in re.findall(r"python -m ((?:s3func|tests|benchmarks)[a-z0-9_.]*[a-z0-9_])", read(document)):
             path = ROOT / name.replace(".", "/")
             assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), f"{document}: {name}"
+
+
+@cache
+def sources() -> frozenset[str]:
+    """The files of the repository that are programs, as paths with a slash in front."""
+    folders = ("s3func", "tests", "benchmarks", "examples")
+    return frozenset(
+        f"/{path.relative_to(ROOT).as_posix()}" for folder in folders for path in (ROOT / folder).rglob("*.py")
+    )
+
+
+@pytest.mark.parametrize("document", OURS)
+def test_modules_exist(document: str) -> None:
+    """Every Python file that a document names, by a part of its path, is one of the repository."""
+    named = set(re.findall(r"(?<![\w./-])((?:\w+/)*\w+\.py)(?![\w])", read(document)))
+    # Of ceph/s3-tests, and of whoever writes a backend.
+    named -= {"s3tests/functional/test_s3.py", "test_headers.py", "s3func/server/backends/NAME.py"}
+    assert [] == sorted(name for name in named if not any(path.endswith(f"/{name}") for path in sources()))
