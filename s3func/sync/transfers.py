@@ -289,8 +289,8 @@ class Mover:
         return copied_before(source, target, operation.name)
 
     def _target_changed(self, operation: Operation) -> SyncConflict:
-        was = "has changed" if operation.target is not None else "was not there"
-        error = SyncConflict(f"{operation.name!r} {was} when it was listed, and is another object now")
+        what = "has changed since" if operation.target is not None else "was not there when"
+        error = SyncConflict(f"{operation.name!r} {what} it was listed, and stays as it is now")
         error.key = operation.name
         return error
 
