@@ -30,7 +30,7 @@ from s3func.server.backends.drime.cache import Cache, Database
 from s3func.server.backends.drime.folders import Folders
 from s3func.server.backends.drime.locks import KeyLocks
 from s3func.server.backends.drime.objects import Found, Objects, record_of, staged_name, stored_of
-from s3func.server.backends.drime.service import DEFAULT_API_URL, Changed, Drime, DrimeRefused, Entry, make_client
+from s3func.server.backends.drime.service import DEFAULT_API_URL, Changed, Drime, Entry, make_client
 from s3func.server.backends.drime.spool import BLOCK, Spool, SpooledBody
 from s3func.server.backends.drime.uploads import StoredPart, Uploads
 from s3func.server.backends.listing import list_slice
@@ -412,10 +412,13 @@ class DrimeBackend(Multipart, Editable):
     def _upload(self, key: str, body: SpooledBody) -> Entry:
         """Bring a body to Drime, under the name that it will have."""
         self._sweep()
+        holding = self._buckets.holding()
         try:
-            entry = self._drime.upload(body.path, self._buckets.holding())
-        except DrimeRefused:
-            # Somebody may have deleted the folder for it.
+            entry = self._drime.upload(body.path, holding)
+        except ServiceError:
+            if self._drime.entry(holding) is not None:
+                raise
+            # Somebody deleted the folder for it.
             self._folders.forget()
             self._buckets.lose_holding()
             entry = self._drime.upload(body.path, self._buckets.holding())

@@ -257,6 +257,7 @@ class Drime:
         """All pages of a folder; None where they do not fit together, because it changed in the meantime."""
         found: dict[int, Entry] = {}
         seen: set[int] = set()
+        totals: set[int] = set()
         page = 1
         while True:
             answer = self._ask(
@@ -278,10 +279,12 @@ class Drime:
                 seen.add(entry.id)
                 if entry.parent_id == folder_id and not row.get("deleted_at"):
                     found[entry.id] = entry
+            if isinstance(total := answer.get("total"), int):
+                totals.add(total)
             following = _next_page(answer, page, len(rows))
             if following is None:
-                total = answer.get("total")
-                return list(found.values()) if not isinstance(total, int) or total == len(seen) else None
+                # What left a page that was read pulls a row of the next page over to it, unseen.
+                return list(found.values()) if totals <= {len(seen)} else None
             page = following
 
     def _ask(self, what: str, send: Callable[[], T]) -> T:
