@@ -21,7 +21,7 @@ def work(text: bytes) -> bytes:
 def do(session: S3Session, key: str) -> bool:
     """Do one job, unless somebody else has it; whether it was done here."""
     name = key.removeprefix("inbox/")
-    # Nobody is waited for: there are other jobs. After a crash the job is free again within 15 seconds.
+    # Nobody is waited for: there are other jobs. After a crash the job is free again some 20 seconds later.
     with session.lock(f"locks/{name}", ttl=10, grace=5, timeout=0, fast=True) as lock:
         try:
             job = session.get_object(key)

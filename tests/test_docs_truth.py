@@ -234,3 +234,11 @@ def test_modules_exist(document: str) -> None:
     # Of ceph/s3-tests, and of whoever writes a backend.
     named -= {"s3tests/functional/test_s3.py", "test_headers.py", "s3func/server/backends/NAME.py"}
     assert [] == sorted(name for name in named if not any(path.endswith(f"/{name}") for path in sources()))
+
+
+def test_figures_are_those_of_the_benchmarks() -> None:
+    """What docs/performance.md quotes stands in benchmarks/README.md as well."""
+    quoted = re.findall(r"[0-9]+\.[0-9]", read("docs/performance.md").partition("## One session")[0])
+    measured = read("benchmarks/README.md")
+    assert quoted
+    assert [] == [figure for figure in quoted if figure not in measured]
