@@ -10,7 +10,7 @@ from s3func.cli.report import counted
 from s3func.cli.sync_options import STORE, say, usage, with_options
 from s3func.cli.teaching import complete_url
 from s3func.cli.urls import DRY_RUN, JSON, DataCommand, Refused, Stores, each, line, line_of_json, located
-from s3func.errors import AccessDenied, BucketNotEmpty, NotFound, NotImplementedByStore, NotSupported
+from s3func.errors import AccessDenied, BucketNotEmpty, InvalidRequest, NotFound, NotImplementedByStore, NotSupported
 
 if TYPE_CHECKING:
     from s3func.connect import Location
@@ -65,7 +65,7 @@ def _is_there(session: Any) -> bool:
     """Whether there is such a bucket that we may see; that it is somebody else's is said when it is made."""
     try:
         session.head_bucket()
-    except (NotFound, AccessDenied):
+    except (NotFound, AccessDenied, InvalidRequest):
         return False
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
@@ -22,12 +23,13 @@ from s3func.cli.urls import (
     line,
     line_of_json,
     located,
+    missing,
     nothing_there,
     object_of,
     objects_of,
 )
 from s3func.cli.values import name_values
-from s3func.errors import PreconditionFailed
+from s3func.errors import NoSuchKey, PreconditionFailed
 
 if TYPE_CHECKING:
     from s3func.connect import Location
@@ -75,7 +77,10 @@ def cat(urls: tuple[str, ...], bounds: Range, version_id: str | None, **options:
         count = 0
         for entry in objects_of(session, place.key, raw=options["raw"]):
             count += 1
-            _write(session, entry.key, bounds, version_id)
+            try:
+                _write(session, entry.key, bounds, version_id)
+            except NoSuchKey:
+                raise missing(session, place._replace(key=entry.key)) from None
         return 0 if count else nothing_there(place)
 
     with Stores(options) as stores:
@@ -118,6 +123,8 @@ def put(source: str, url: str, no_clobber: bool, dry_run: bool, as_json: bool, *
     The object appears whole when everything has arrived, and not at all if reading or sending fails. Behind a slash the
     file's name is added. Folders: see s3func cp --recursive.
     """
+    if os.path.isdir(source):
+        raise click.UsageError(f"{source} is a folder: s3func cp --recursive {source} {url}")
     place = object_of(located(url), "" if source == "-" else source.rpartition("/")[2])
     if dry_run:
         line(f"{source} -> {place.url}")

@@ -12,14 +12,15 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from s3func.cli.report import progress, shown
 from s3func.cli.sync_options import say, usage
-from s3func.cli.urls import BLOCK, Stores, is_glob, line, line_of_json, literal_of, located, objects_of, tell
-from s3func.errors import ObjectExists, S3FuncError, UnsafeKey
+from s3func.cli.urls import BLOCK, Stores, is_glob, line, line_of_json, literal_of, located, missing, objects_of, tell
+from s3func.errors import NotFound, ObjectExists, S3FuncError, UnsafeKey
 
 if TYPE_CHECKING:
     from s3func.connect import Location
@@ -140,11 +141,11 @@ def _target_of(target: str, place: Location | None, name: str) -> Target:
     """Below a folder. UsageError, UnsafeKey."""
     from s3func.sync.names import NamePolicy
 
-    if place is None:
+    if place is None and name:
         folder = "/" if name.endswith("/") else ""
         return Target(None, os.path.join(target, NamePolicy().to_path(name.removesuffix("/"))) + folder)
-    if not name:
-        raise click.UsageError(f"{place.url} needs a key: the source has no name")
+    if place is None or not name:
+        raise click.UsageError(f"{target} needs a name for it: the source is a pipe, or a folder for --recursive")
     base = place.key if place.key.endswith("/") or not place.key else place.key + "/"
     return Target(place._replace(key=base + name), "")
 
@@ -167,12 +168,22 @@ class Copier:
 
     def copy(self, source: Source, target: Target) -> Any:
         """Copy one; what the store or the download says of it, None where it was left alone. OSError, S3FuncError."""
-        with usage():
-            if source.place is None:
-                return self.upload(source.path, target)
+        if source.place is None:
+            return self.upload(source.path, target)
+        with self.explained(source.place):
             if target.place is None:
                 return self.download(source.place, target.path)
             return self.between(source.place, target.place)
+
+    @contextmanager
+    def explained(self, source: Location) -> Iterator[None]:
+        """Where the source is not there, what may have been meant. ClickException."""
+        try:
+            yield
+        except NotFound as error:
+            if error.key != source.key:
+                raise
+            raise missing(self.session(source), source) from None
 
     def upload(self, path: str, target: Target) -> Any:
         """A file, or stdin."""
@@ -284,7 +295,8 @@ def carry_out_each(
         error: Exception | None = None
         is_done = False
         try:
-            is_done = do(source, target)
+            with usage():
+                is_done = do(source, target)
         except (S3FuncError, OSError, click.ClickException) as failure:
             error = failure
         with lock:
@@ -324,7 +336,7 @@ def _told(source: Source, target: Target, error: Exception) -> int:
     if isinstance(error, S3FuncError):
         tell(error)
     elif isinstance(error, click.ClickException):
-        say(f"s3func: {error.format_message()}")
+        say(shown(f"s3func: {error.format_message()}"))
         return error.exit_code
     else:
         path = getattr(error, "filename", None) or (source.path if source.place is None else target.path)

@@ -81,6 +81,9 @@ def _copy_tree(source: str, target: str, options: dict[str, Any], *, no_clobber:
 
     if not is_url(source) and not os.path.isdir(source):
         raise click.UsageError(f"{source!r} is no folder")
+    if is_url(source):
+        with Stores(dict(options)) as stores:
+            _check_below(stores, source)
     how, filters = carrying_of(options), filters_of(options)
     with usage():
         steps = plan(
@@ -88,3 +91,15 @@ def _copy_tree(source: str, target: str, options: dict[str, Any], *, no_clobber:
         )
     with steps:
         return carry_out(steps, how, options)
+
+
+def _check_below(stores: Stores, url: str) -> None:
+    """A prefix with nothing below it is most likely a slip: ClickException, with what may have been meant."""
+    place = located(url)
+    if not place.key:
+        return
+    below = place.key if place.key.endswith("/") else place.key + "/"
+    session: Any = stores.session(place)
+    if next(iter(session.list_objects(below, max_keys=1)), None) is None:
+        hint = ": it is an object, and no folder" if below != place.key and session.exists(place.key) else ""
+        raise click.ClickException(f"nothing is there below {place._replace(key=below).url}{hint}")

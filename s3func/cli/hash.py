@@ -30,9 +30,11 @@ from s3func.cli.urls import (
     line,
     line_of_json,
     located,
+    missing,
     nothing_there,
     objects_of,
 )
+from s3func.errors import NotFound
 from s3func.wire.checksum import ALGORITHMS, encode, hasher
 
 if TYPE_CHECKING:
@@ -152,7 +154,10 @@ def _remote(
                 parts.learn(body)  # type: ignore[arg-type]  # it has the same head
                 rows.append(Row(one.url, body.size, _read(body, wanted or _USUAL, parts.of(body.size))))
             continue
-        head, hashes = _known_hashes(session, entry.key)
+        try:
+            head, hashes = _known_hashes(session, entry.key)
+        except NotFound:
+            raise missing(session, one) from None
         parts.learn(head)
         chosen = {name: value for name, value in hashes.items() if not wanted or name in wanted}
         if not chosen:

@@ -19,11 +19,13 @@ from s3func.cli.urls import (
     line,
     line_of_json,
     located,
+    missing,
     nothing_there,
     objects_of,
     rows_of,
     time_text,
 )
+from s3func.errors import NotFound
 from s3func.models import ObjectEntry
 
 if TYPE_CHECKING:
@@ -180,7 +182,7 @@ def stat(urls: tuple[str, ...], version_id: str | None, **options: Any) -> int:
     Exit code 1 where there is no such object: `s3func stat URL >/dev/null && …` is a test.
     """
 
-    def one(url: str) -> int:
+    def each_of(url: str) -> int:
         place = located(url)
         session = stores.session(place)
         if not place.key:
@@ -189,11 +191,15 @@ def stat(urls: tuple[str, ...], version_id: str | None, **options: Any) -> int:
         count = 0
         for row in objects_of(session, place.key, raw=options["raw"]):
             count += 1
-            _show(session, place._replace(key=row.key), version_id, as_json=options["as_json"])
+            one = place._replace(key=row.key)
+            try:
+                _show(session, one, version_id, as_json=options["as_json"])
+            except NotFound:
+                raise missing(session, one) from None
         return 0 if count else nothing_there(place)
 
     with Stores(options) as stores:
-        return each(urls, one)
+        return each(urls, each_of)
 
 
 def _show_bucket(session: Session, place: Location, *, as_json: bool) -> None:

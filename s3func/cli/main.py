@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from s3func import __version__
-from s3func.cli.report import shown
+from s3func.cli.report import shown, told
 from s3func.cli.teaching import write_examples
 from s3func.errors import S3FuncError
 
@@ -184,7 +184,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _tell("s3func: interrupted")
         return INTERRUPTED
     except S3FuncError as error:
-        _tell(f"s3func: {type(error).__name__}: {error}")
+        _tell(told(error))
         return 1
     except ImportError as error:
         # The listener says which extra it needs. A module that cannot be found has a name, and is a mistake of ours.

@@ -16,7 +16,7 @@ import click
 
 from s3func.cli.copying import FOLDER, Copier, Source, Target, carry_out_each, is_one_store, pairs
 from s3func.cli.report import shown
-from s3func.cli.sync_options import BWLIMIT, PROGRESS, VERBOSE, usage, with_options
+from s3func.cli.sync_options import BWLIMIT, PROGRESS, VERBOSE, with_options
 from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
@@ -93,9 +93,9 @@ class _Mover:
 
     def move(self, source: Source, target: Target) -> bool:
         """Whether it was moved, and not left alone. S3FuncError, OSError, ClickException."""
-        with usage():
-            if source.place is None:
-                return self._file(source.path, target)
+        if source.place is None:
+            return self._file(source.path, target)
+        with self.copier.explained(source.place):
             if target.place is None:
                 return self._to_file(source.place, target.path)
             if is_one_store(source.place, target.place):

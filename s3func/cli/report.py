@@ -30,6 +30,23 @@ def shown(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
+# What errors call a thing in Python, and what it is called in a shell.
+_WORDS = {
+    "create_bucket() makes it": "s3func mb makes it",
+    "give access_key_id and secret_access_key, ": "",
+    "pass anonymous=True": "use --no-sign-request",
+    "is endpoint_url ": "is --endpoint-url (AWS_ENDPOINT_URL) ",
+}
+
+
+def told(error: Exception) -> str:
+    """An error as one line for whoever sits at a shell."""
+    text = f"s3func: {type(error).__name__}: {error}"
+    for word, other in _WORDS.items():
+        text = text.replace(word, other)
+    return shown(text)
+
+
 def counted(number: int, noun: str) -> str:
     """A number with its noun: "1 page", "1,790 files"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -32,6 +32,7 @@ from s3func.cli.urls import (
     line,
     line_of_json,
     located,
+    missing,
     nothing_there,
     objects_of,
 )
@@ -84,8 +85,8 @@ def rm(urls: tuple[str, ...], recursive: bool, whole_bucket: bool, version_id: s
                 rows = (ObjectEntry(row.key) for row in rows)
             is_one = not recursive and not options["versions"] and not is_glob(place.key, raw=options["raw"])
             if is_one:
-                if not options["force"] and version_id is None and not _is_there(session, place):
-                    return 1
+                if not options["force"] and version_id is None:
+                    _check_there(session, place)
                 rows = iter([ObjectEntry(place.key, version_id=version_id)])
             return _delete(session, place, rows, options | {"bar": not is_one})
 
@@ -100,28 +101,21 @@ def _check(place: Location, *, recursive: bool, raw: bool, whole_bucket: bool) -
     if not whole_bucket:
         raise Refused(
             f"{place.url} is the whole bucket: nothing was deleted. If that is what you mean: "
-            f"s3func rm --recursive --whole-bucket s3://{place.bucket}"
+            f"s3func rm --recursive --whole-bucket {place._replace(key='').url}"
         )
     if not recursive and not place.key:
         raise click.UsageError(f"{place.url} is a bucket: --recursive deletes what is in it, s3func rb the bucket")
 
 
-def _is_there(session: Session, place: Location) -> bool:
-    """Whether the one object is there; told where it is not, with what may have been meant."""
+def _check_there(session: Session, place: Location) -> None:
+    """ClickException where the one object is not there, with what may have been meant."""
     try:
         session.head_object(place.key)
     except AccessDenied:
         # Who may delete need not be allowed to look.
-        return True
+        return
     except NotFound:
-        below = place.key if place.key.endswith("/") else place.key + "/"
-        listing: Any = session.list_objects
-        if next(iter(listing(below, max_keys=1)), None) is not None:
-            say(f"s3func: {shown(place.url)} is a folder: --recursive deletes what is in it")
-        else:
-            nothing_there(place)
-        return False
-    return True
+        raise missing(session, place) from None
 
 
 def _delete(session: Session, place: Location, rows: Iterable[ObjectEntry], options: dict[str, Any]) -> int:

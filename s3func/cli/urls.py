@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import click
 
-from s3func.cli.report import shown
+from s3func.cli.report import shown, told
 from s3func.cli.sync_options import STORE, say, usage
 from s3func.cli.teaching import TeachingCommand
 from s3func.errors import NoSuchKey, NotFound, NotImplementedByStore, ObjectChanged, S3FuncError
@@ -118,8 +118,14 @@ class Stores:
 
 def located(url: str, *, needs_key: bool = False) -> Location:
     """A URL taken apart; UsageError for what is none."""
-    from s3func.connect import parse
+    from s3func.connect import is_url, parse
 
+    if not is_url(url):
+        rest = url.partition(":")[2] if url.startswith(("s3:", "b2:")) else url
+        if "://" in url or "@" in url or not rest.strip("/."):
+            # In front of an "@" may be a secret.
+            raise click.UsageError("this is not the URL of a store, s3://bucket/key or b2://bucket/key")
+        raise click.UsageError(f"{url!r} is not the URL of a store: did you mean s3://{rest.lstrip('/')}?")
     with usage():
         place = parse(url)
     if needs_key and not place.key:
@@ -284,12 +290,27 @@ def each(urls: Iterable[str], do: Callable[[str], int | None]) -> int:
         except S3FuncError as error:
             tell(error)
             code = 1
+        except click.ClickException as error:
+            # Wrong usage ends it; what is wrong with one of them does not.
+            if isinstance(error, click.UsageError):
+                raise
+            say(shown(f"s3func: {error.format_message()}"))
+            code = max(code, error.exit_code)
     return code
 
 
 def tell(error: S3FuncError) -> None:
     """An error as a line on stderr."""
-    say(shown(f"s3func: {type(error).__name__}: {error}"))
+    say(told(error))
+
+
+def missing(session: Session, place: Location) -> click.ClickException:
+    """What is wrong with the key of no object. NoSuchBucket."""
+    below = place.key if place.key.endswith("/") else place.key + "/"
+    listing: Any = session.list_objects
+    if next(iter(listing(below, max_keys=1)), None) is not None:
+        return click.ClickException(f"{place.url} is a folder: --recursive means what is in it")
+    return click.ClickException(f"nothing is there: {place.url}")
 
 
 def nothing_there(place: Location) -> int:

@@ -82,7 +82,12 @@ def test_sections_name_commands() -> None:
         (["ls", "--lnog"], "s3func ls: No such option"),
         (["cp", "a"], "s3func cp: Missing argument"),
         (["mpu", "abort", "s3://b"], "s3func mpu abort: say which"),
-        (["ls", "http://x"], "s3func ls: url must be"),
+        (
+            ["ls", "http://id:secret@x"],
+            "s3func ls: this is not the URL of a store, s3://bucket/key or b2://bucket/key; see",
+        ),
+        (["ls", "x/y"], "s3func ls: 'x/y' is not the URL of a store: did you mean s3://x/y?; see"),
+        (["ls", "s3:/x"], "s3func ls: 's3:/x' is not the URL of a store: did you mean s3://x?; see"),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -135,7 +135,30 @@ def test_cat_writes_bytes(shell: Shell, session: S3Session) -> None:
     assert bytes(range(256)) + b"\r\n\x00" == shell("cat", "{}/a*").stdout
     done = shell("cat", "{}/missing", "{}/a2")
     assert (1, b"\r\n\x00", 1) == (done.returncode, done.stdout, done.stderr.count(b"\n"))
-    assert b"NoSuchKey" in done.stderr
+    assert b"nothing is there" in done.stderr
+
+
+def test_a_folder_is_told(shell: Shell, session: S3Session) -> None:
+    """Where a URL is a folder and an object is wanted, or the other way round, the message says so."""
+    put(session, "d/1", "k")
+    (shell.folder / "f").mkdir()
+    for arguments in (["cat", "{}/d"], ["stat", "{}/d"], ["hash", "{}/d/"], ["cp", "{}/d", "x"], ["mv", "{}/d", "x"]):
+        assert "is a folder: --recursive" in shell.fails(1, *arguments)
+    assert "cp --recursive f" in shell.fails(2, "put", "f", "{}/x")
+    assert "is an object" in shell.fails(1, "cp", "-r", "{}/k", "x")
+    assert "nothing is there" in shell.fails(1, "cp", "-r", "{}/typo", "x")
+    assert "--recursive" in shell.fails(2, "cp", "{}/d/", ".")
+
+
+def test_errors_say_what_to_do_in_a_shell(shell: Shell) -> None:
+    """Names of Python's arguments are those of options."""
+    assert "s3func mb" in shell.fails(1, "ls", "s3://none")
+    shell.environment["AWS_ENDPOINT_URL"] = "http://127.0.0.1:1"
+    assert "is --endpoint-url (AWS_ENDPOINT_URL) " in shell.fails(1, "ls", "{}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del shell.environment[name]
+    shell.environment |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(shell.folder)}
+    assert "use --no-sign-request" in shell.fails(1, "ls", "{}")
 
 
 @pytest.mark.parametrize(("bounds", "data"), [("2-4", b"234"), ("7-", b"789"), ("-2", b"89"), ("0-0", b"0")])
