@@ -4,7 +4,7 @@ A cluster of one machine has no more processors than one process, so what it can
 that limits each connection, of which more workers have more. The sink gives each connection 240 KiB a second, and each
 worker has eight. A second scenario has no limit: there the two processors are what there is, whoever uses them.
 
-The clusters run in the environment of tests/distributed (`python -m tests.distributed.environment` makes it).
+The clusters run in the environment of the consumers (`python -m tests.ecosystem.environment` makes it).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from benchmarks.report import Spread, table
 from benchmarks.sink import SinkUnavailable
 from benchmarks.sync_sink import BUCKET, SyncSink, make_tree
 from tests.distributed.rig import Driver
+from tests.ecosystem.environment import interpreter
 from tests.interop.servers import Unavailable
 
 CLUSTERS = ("processes", "dask", "ray")
@@ -105,7 +106,7 @@ class Rig:
             "AWS_ENDPOINT_URL": self.sink.endpoint,
             "AWS_REGION": "us-east-1",
         }
-        return Driver(cluster, workers, environment, self.folder / "home")
+        return Driver(interpreter(), cluster, workers, environment, self.folder / "home")
 
     def measure(self, driver: Driver, cluster: str, workers: int, action: str, number: int) -> Sample:
         """One run, its result checked outside of the measured time."""

@@ -10,6 +10,7 @@ import pytest
 import s3func.testing
 from s3func.server import Journal
 from tests.distributed import rig
+from tests.ecosystem.environment import interpreter
 from tests.interop.servers import IN_CI, Unavailable
 
 FILES = 2_000
@@ -42,9 +43,14 @@ def driver(
 
 
 def started(cluster: str, server: s3func.testing.Server, home: Path) -> rig.Driver:
-    """A driver with two workers; a skip where its environment is missing, which CI does not allow."""
+    """A driver with two workers."""
+    return rig.Driver(python_of_clusters(), cluster, 2, rig.credentials(server), home)
+
+
+def python_of_clusters() -> Path:
+    """The interpreter that has them; a skip where it is missing, which CI does not allow."""
     try:
-        return rig.Driver(cluster, 2, rig.credentials(server), home)
+        return interpreter()
     except Unavailable as error:
         if IN_CI:
             pytest.fail(str(error))

@@ -39,7 +39,7 @@ class Cluster:
 def dask(workers: int) -> Iterator[Cluster]:
     """A local cluster of processes with one thread each."""
     module = import_module("distributed")
-    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": None}
+    options = {"n_workers": workers, "threads_per_worker": 1, "processes": True, "dashboard_address": "127.0.0.1:0"}
     with module.LocalCluster(host="127.0.0.1", **options) as cluster, module.Client(cluster) as client:
         yield Cluster(client, lambda: sorted(client.run(os.getpid).values()))
 

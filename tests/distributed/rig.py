@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from s3func.testing import Server
-from tests.distributed.environment import interpreter
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD = 1_600_000_000
@@ -68,27 +67,18 @@ class Store:
 class Driver:
     """A process with a cluster; a context manager that ends both, and says what they complained of if a call fails."""
 
-    def __init__(self, cluster: str, workers: int, environment: dict[str, str], home: Path) -> None:
-        """Start it. Unavailable where there is no such environment."""
+    def __init__(self, python: Path, cluster: str, workers: int, environment: dict[str, str], home: Path) -> None:
+        """Start it. python: see tests.ecosystem.environment."""
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the process
         self._process = subprocess.Popen(
-            [interpreter(), "-m", "tests.distributed.driver", cluster, str(workers)],
+            [python, "-m", "tests.distributed.driver", cluster, str(workers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
             cwd=ROOT,
             # A group of its own, so that Ctrl-C reaches the driver of the tests alone.
             start_new_session=True,
-            env={
-                "HOME": str(home),
-                "PATH": "/usr/bin:/bin",
-                "LANG": "C.UTF-8",
-                "PYTHONPATH": str(ROOT),
-                "AWS_EC2_METADATA_DISABLED": "true",
-                "RAY_USAGE_STATS_ENABLED": "0",
-                "RAY_AUTH_MODE": "disabled",
-                **environment,
-            },
+            env=variables(home) | environment,
         )
 
     def call(self, **what: Any) -> dict[str, Any]:
@@ -126,6 +116,21 @@ class Driver:
                 process.wait()
             process.stdout.close()
             self._errors.close()
+
+
+def variables(home: Path) -> dict[str, str]:
+    """The environment of a driver, which its workers have as well: nobody's settings."""
+    return {
+        "HOME": str(home),
+        "PATH": "/usr/bin:/bin",
+        "LANG": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_AUTH_MODE": "disabled",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    }
 
 
 def credentials(server: Server) -> dict[str, str]:

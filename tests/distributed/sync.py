@@ -18,6 +18,7 @@ import s3func.testing
 from s3func.server import Journal
 from s3func.sync import RemotePrefix, sync
 from tests.distributed.rig import Driver, Store, credentials, files_of, make_tree
+from tests.ecosystem.environment import interpreter
 from tests.interop.servers import Unavailable
 
 
@@ -57,7 +58,7 @@ def run(folder: Path, server: s3func.testing.Server, files: int, cluster: str, w
     claim(report.ok, str(report))
     tell("one process", files, time.monotonic() - began, store.asked())
     (folder / "home").mkdir()
-    with Driver(cluster, workers, credentials(server), folder / "home") as driver:
+    with Driver(interpreter(), cluster, workers, credentials(server), folder / "home") as driver:
         # A first, small call: clusters start their workers when there is something to do.
         (folder / "small").mkdir()
         (folder / "small" / "f").write_bytes(b"1")
