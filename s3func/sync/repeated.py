@@ -10,6 +10,7 @@ from hashlib import md5
 from typing import TYPE_CHECKING
 
 from s3func.errors import S3FuncError
+from s3func.sync.compare import same_objects
 from s3func.sync.contents import PART_SIZE_KEY, ContentTest, same_heads
 from s3func.sync.entry import LocalEntry, RemoteEntry
 from s3func.sync.reading import read_whole, side_of_status
@@ -63,7 +64,9 @@ def copied_before(source: RemotePrefix, target: RemotePrefix, name: str) -> Head
         return None
     if heads[0].size != heads[1].size:
         return None
-    return heads[1] if heads[0].etag == heads[1].etag or same_heads(*heads) else None
+    entries = [RemoteEntry(name, name, head.size or 0, head.etag, 0.0) for head in heads]
+    # Equal ETags say it only if they are hashes; of some stores they are numbers, or missing.
+    return heads[1] if same_objects(entries[0], entries[1]) or same_heads(*heads) else None
 
 
 def _compared(tree: LocalTree, path: str, remote: RemotePrefix, name: str) -> tuple[Side, HeadResult] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -103,6 +104,28 @@ def elsewhere(tmp_path: Path) -> Iterator[RemotePrefix]:
     sides = Sides(tmp_path / "elsewhere", bucket="other")
     yield sides.remote
     sides.session.close()
+
+
+@pytest.mark.parametrize("etag", ["", "1", "5d41402abc4b2a76b9719d911017c59z"])
+def test_copy_meets_an_object_whose_etag_says_nothing(
+    sides: Sides, elsewhere: RemotePrefix, monkeypatch: pytest.MonkeyPatch, etag: str
+) -> None:
+    """Two objects of one size whose ETags are equal, and no hashes, are not taken for the same: somebody else's stays."""
+    sides.put("f", b"mine")
+    step = Operation("copy", "f", 4, "new", side_of_object(sides.remote, "f"))
+    elsewhere.session.put_object(elsewhere.key("f"), b"them")
+    for session in (sides.session, elsewhere.session):
+
+        def head_object(*arguments: Any, head: Any = session.head_object, **options: Any) -> Any:
+            result = head(*arguments, **options)
+            result.headers["etag"] = f'"{etag}"'
+            for name in [name for name in result.headers if "checksum" in name]:
+                del result.headers[name]
+            return result
+
+        monkeypatch.setattr(session, "head_object", head_object)
+    assert 1 == carry_out(sides.remote, elsewhere, step).conflicting
+    assert b"them" == elsewhere.session.get_object(elsewhere.key("f")).data
 
 
 @pytest.mark.parametrize("content", CONTENTS)
