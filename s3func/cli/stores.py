@@ -223,7 +223,7 @@ def choose(store: Mapping[str, Any]) -> StoreChoice:
     try:
         return complete(name, settings)
     except ValueError as error:
-        raise click.UsageError(f"a {name} backend: {error}{_way_to_give(str(error))}") from None
+        raise click.UsageError(f"a {name} backend: {error}{_way_to_give(kind, str(error))}") from None
 
 
 def open_store(choice: StoreChoice) -> Backend:
@@ -259,8 +259,11 @@ def _is_plain_secret(table: Mapping[str, Any], key: str) -> bool:
         return False
 
 
-def _way_to_give(said: str) -> str:
+def _way_to_give(kind: BackendType, said: str) -> str:
     name, _, rest = said.partition(" ")
     if rest != "is missing":
         return ""
-    return f"; say {OPTIONS[name]}" if name in OPTIONS else f"; say --set {name}=…"
+    if name in OPTIONS:
+        return f"; say {OPTIONS[name]}"
+    setting = setting_of(kind, name)
+    return f"; {_instead(setting)}" if setting.secret else f"; say --set {name}=…"
