@@ -111,21 +111,23 @@ def test_copy_meets_an_object_whose_etag_says_nothing(
     sides: Sides, elsewhere: RemotePrefix, monkeypatch: pytest.MonkeyPatch, etag: str
 ) -> None:
     """Two objects of one size whose ETags are equal, and no hashes, are not taken for the same: somebody else's stays."""
-    sides.put("f", b"mine")
-    step = Operation("copy", "f", 4, "new", side_of_object(sides.remote, "f"))
-    elsewhere.session.put_object(elsewhere.key("f"), b"them")
-    for session in (sides.session, elsewhere.session):
+    sides.put("f", LARGE)
+    step = Operation("copy", "f", len(LARGE), "new", side_of_object(sides.remote, "f"))
+    session = elsewhere.session
+    assert isinstance(session, S3Session)
+    session.put_object(elsewhere.key("f"), other(LARGE))
+    for each in (sides.session, session):
 
-        def head_object(*arguments: Any, head: Any = session.head_object, **options: Any) -> Any:
+        def head_object(*arguments: Any, head: Any = each.head_object, **options: Any) -> Any:
             result = head(*arguments, **options)
             result.headers["etag"] = f'"{etag}"'
             for name in [name for name in result.headers if "checksum" in name]:
                 del result.headers[name]
             return result
 
-        monkeypatch.setattr(session, "head_object", head_object)
+        monkeypatch.setattr(each, "head_object", head_object)
     assert 1 == carry_out(sides.remote, elsewhere, step).conflicting
-    assert b"them" == elsewhere.session.get_object(elsewhere.key("f")).data
+    assert other(LARGE) == session.get_object(elsewhere.key("f")).data
 
 
 @pytest.mark.parametrize("content", CONTENTS)
