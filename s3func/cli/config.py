@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3func.cli.backends_file import backends_path, change_tables, check_name, read_table, read_tables
-from s3func.cli.obscure import obscure_text, read_secret, reveal
+from s3func.cli.obscure import is_obscured, obscure_text, read_secret, reveal
 from s3func.cli.stores import (
     BACKENDS,
     assignment,
@@ -189,7 +189,7 @@ def edit(name: str, assignments: tuple[str, ...], secrets: tuple[str, ...], unse
     else:
         from s3func.cli.config_menu import ask_settings
 
-        settings = _settings_of(table)
+        settings = _revealed(name, _settings_of(table))
         changed = ask_settings(kind, settings)
         save_changed(
             name,
@@ -356,6 +356,19 @@ def _hidden(kind: BackendType, settings: Mapping[str, SettingValue]) -> dict[str
 
 def _settings_of(table: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in table.items() if key != "type"}
+
+
+def _revealed(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(settings)
+    for key, value in settings.items():
+        if is_obscured(value):
+            try:
+                found[key] = reveal(value)
+            except ValueError as error:
+                raise click.ClickException(
+                    f"[{name}]: {key}: {error}; s3func config edit {name} --secret {key} replaces it"
+                ) from None
+    return found
 
 
 def _is_nothing(place: str) -> bool:

@@ -12,7 +12,7 @@ import click
 
 from s3func.cli import config
 from s3func.cli.backends_file import backends_path, check_name, read_table, read_tables
-from s3func.cli.obscure import is_obscured, read_secret, reveal
+from s3func.cli.obscure import read_secret, reveal
 from s3func.cli.stores import BACKENDS, backend_type
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def ask_type() -> str:
 
 
 def ask_settings(kind: BackendType, settings: Mapping[str, Any]) -> dict[str, SettingValue]:
-    """Every setting, from what they are now."""
+    """Every setting, from what they are now; none of these is obscured."""
     found: dict[str, Any] = dict(settings)
     for setting in kind.SETTINGS:
         value = _ask(setting, found.get(setting.name))
@@ -64,7 +64,7 @@ def _ask(setting: Setting, now: Any) -> Any:
         answer = _answer(setting, now)
         try:
             if answer == "" and now is not None:
-                return _as_it_is(now)
+                return now
             if answer in ("", _FORGET):
                 if not may_be_left_out:
                     raise ValueError(f"{setting.name} is needed")
@@ -75,14 +75,10 @@ def _ask(setting: Setting, now: Any) -> Any:
 
 
 def _answer(setting: Setting, now: Any) -> str:
-    shown = "" if now is None else " [keep it]" if setting.secret else f" [{_as_it_is(now)}]"
+    shown = "" if now is None else " [keep it]" if setting.secret else f" [{now}]"
     if setting.secret:
         return read_secret(f"{setting.name}{shown}", is_needed=False)
     return str(click.prompt(f"{setting.name}{shown}", default="", show_default=False, err=True)).strip()
-
-
-def _as_it_is(now: Any) -> Any:
-    return reveal(now) if is_obscured(now) else now
 
 
 def _notes(setting: Setting) -> str:
