@@ -78,8 +78,8 @@ def photos(_: Server, folder: Path) -> dict[str, Any]:
 
 
 def locked(_: Server, folder: Path) -> dict[str, Any]:
-    """A session, something to write to, and something to make."""
-    (folder / "Makefile").write_text("report:\n\t@echo made\n", "utf-8")
+    """A session, something to write to, and a program to run."""
+    (folder / "report.py").write_text("import os\nassert os.environ['S3FUNC_LOCK_TOKEN']\n", "utf-8")
     return {"session": S3Session(bucket="my-bucket"), "table": Table(), "rows": ["a"]}
 
 
