@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -48,6 +49,8 @@ class DataCommand(TeachingCommand):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it; what the disk says is one line."""
+        # SIGTERM ends it as Ctrl-C does: what is under way is taken back.
+        before = signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
         try:
             status = super().invoke(ctx)
             sys.stdout.flush()
@@ -61,6 +64,8 @@ class DataCommand(TeachingCommand):
             if isinstance(error, S3FuncError):
                 raise
             raise click.ClickException(f"{error.filename or ctx.info_name}: {error.strerror or error}") from None
+        finally:
+            signal.signal(signal.SIGTERM, before)
         return status
 
 

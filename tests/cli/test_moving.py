@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from s3func import S3Session, testing
-from tests.cli.shell import Shell, keys, put
+from tests.cli.shell import COMMAND, Shell, keys, put
 
 
 def files(folder: Path) -> list[str]:
@@ -213,3 +216,33 @@ def test_mv_of_odd_keys(shell: Shell, session: S3Session) -> None:
     assert (0, len(odd)) == (done.returncode, done.stderr.count(b"\n"))
     assert b"\x1b" not in done.stderr
     assert sorted(f"e/{key}" for key in odd) == keys(session)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("arguments", [("cp", "{}/big", "down"), ("cp", "big", "{}/up"), ("mv", "{}/big", "down")])
+def test_an_interrupted_copy_leaves_nothing(
+    shell: Shell, session: S3Session, server: testing.Server, arguments: tuple[str, ...], number: int, code: int
+) -> None:
+    """Ctrl-C and SIGTERM end with 130 and 143; there is no half of anything, and the source is there."""
+    data = os.urandom(1 << 20) * 30
+    session.put_object("big", data)
+    (shell.folder / "big").write_bytes(data)
+    words = [word.replace("{}", shell.url) for word in arguments]
+    with (
+        server.faults.add("GetObject", delay=0.01) as reading,
+        server.faults.add("UploadPart", delay=0.01) as writing,
+        subprocess.Popen(
+            [*COMMAND, *words, "--bwlimit", "5M"], cwd=shell.folder, env=shell.environment, stderr=subprocess.PIPE
+        ) as process,
+    ):
+        # Until something is under way: the rest takes seconds.
+        while not reading.fired and not writing.fired and process.poll() is None:
+            time.sleep(0.02)
+        process.send_signal(number)
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert code == process.wait(60)
+    assert told in {b"", b"\ns3func: interrupted\n"}
+    assert ["big"] == keys(session)
+    assert [] == list(session.list_multipart_uploads())
+    assert ["big"] == sorted(path.name for path in shell.folder.iterdir() if path.name != ".cache")
