@@ -12,7 +12,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from s3func.errors import ServiceError, TruncatedBody, service_error
@@ -150,12 +150,18 @@ class FormReader(_Parts):
 
 
 class FormFile:
-    """A BodyStream of one file of a form. name: what the user's file is called, "" for none that was chosen."""
+    """A BodyStream of one file of a form. name: what the user's file is called, "" for none that was chosen.
 
-    def __init__(self, name: str, content_type: str, following: Callable[[], bytes | None]) -> None:
+    fields: those that came before it; of a repeated one the last.
+    """
+
+    def __init__(
+        self, name: str, content_type: str, fields: Mapping[str, str], following: Callable[[], bytes | None]
+    ) -> None:
         """`following`: the next piece of it, None at its end."""
         self.name = name
         self.content_type = content_type
+        self.fields = fields
         self._following = following
         self._rest = b""
         self._is_over = False
@@ -200,11 +206,6 @@ class FormFiles(_Parts):
         # What the parser has found and nobody has asked for: the beginning of a file, pieces of it, None for its end.
         self._found: deque[FormFile | bytes | None] = deque()
 
-    @property
-    def fields(self) -> dict[str, str]:
-        """The fields that came before the file at hand; of a repeated one the last."""
-        return dict(self._fields)
-
     def __iter__(self) -> Iterator[FormFile]:
         """Every file, and what is not read of one is read over before the next.
 
@@ -224,7 +225,7 @@ class FormFiles(_Parts):
         self._is_file = filename is not None
         if filename is not None:
             content_type = self._headers.get("content-type", b"").decode("latin-1")
-            self._found.append(FormFile(_text(filename), content_type, self._following))
+            self._found.append(FormFile(_text(filename), content_type, dict(self._fields), self._following))
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         """A piece of a value."""

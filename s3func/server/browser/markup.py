@@ -14,8 +14,8 @@ from html import escape
 
 _VOID = frozenset({"br", "hr", "input", "link", "meta"})
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# Control characters, the bidirectional ones, joiners, line and paragraph separators, private and unassigned letters.
-_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+# Control characters, the bidirectional ones, joiners, every space but the usual one, private and unassigned letters.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 _PLAIN = re.compile(r"[ -~]*")
 
 
@@ -72,7 +72,7 @@ def name(text: str) -> Markup:
 
 
 def _is_invisible(letter: str) -> bool:
-    return unicodedata.category(letter) in _INVISIBLE
+    return letter != " " and unicodedata.category(letter) in _INVISIBLE
 
 
 def _escape(letter: str) -> str:

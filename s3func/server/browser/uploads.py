@@ -38,14 +38,14 @@ def store_files(request: Request, calls: Calls, place: Place, is_genuine: Callab
     form = FormFiles(request.headers.get("content-type", ""), iter(blocks_of(request.body)))
     try:
         for file in form:
-            seen_token = seen_token or is_genuine(form.fields.get(TOKEN, ""))
+            seen_token = seen_token or is_genuine(file.fields.get(TOKEN, ""))
             if not seen_token:
                 raise forged()
             filename = _file_name(file.name)
             if not filename:
                 # A field in which no file was chosen.
                 continue
-            may_replace = form.fields.get("replace") == "yes"
+            may_replace = file.fields.get("replace") == "yes"
             try:
                 key = f"{place.key}{filename}"
                 calls.put(Place(place.bucket, key), file, _content_type(file.content_type), may_replace=may_replace)

@@ -8,6 +8,8 @@ Rule 3: everything works without a script, from the keyboard, and says to a scre
 
 from __future__ import annotations
 
+import re
+from base64 import b64decode
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -52,6 +54,8 @@ _DESCRIBED = (
     ("x-amz-tagging-count", "Tags"),
 )
 _METADATA = "x-amz-meta-"
+# How S3 sends what a header cannot carry as it stands.
+_ENCODED_WORD = re.compile(r"=\?UTF-8\?B\?([A-Za-z0-9+/]*={0,2})\?=")
 
 
 class Frame(NamedTuple):
@@ -176,7 +180,7 @@ def object_page(
     facts.append(("Modified", headers.get("last-modified", "unknown")))
     facts += [(title, name(headers[header])) for header, title in _DESCRIBED if headers.get(header)]
     facts += [
-        (written_out(header.removeprefix(_METADATA)), name(value))
+        (written_out(header.removeprefix(_METADATA)), name(_unfolded(value)))
         for header, value in sorted(headers.items())
         if header.startswith(_METADATA)
     ]
@@ -243,10 +247,15 @@ def upload_page(frame: Frame, place: Place, upload: Upload) -> bytes:
         element("tr", element("th", name(each) if each else "no name", scope="row"), element("td", why))
         for each, why in upload.refused
     ]
-    stored = f"{upload.stored} {'file was' if upload.stored == 1 else 'files were'} stored."
-    content = [element("p", stored, class_="note", role="status")]
-    refused = f"{_count(len(rows) + upload.not_shown, 'file')} not stored"
-    content.append(_table(refused, ("Name", "Reason"), rows))
+    if not upload.stored and not upload.refused:
+        content = [element("p", "No file was chosen.", class_="note bad", role="alert")]
+    else:
+        stored = f"{upload.stored} {'file was' if upload.stored == 1 else 'files were'} stored."
+        refused = f"{_count(len(rows) + upload.not_shown, 'file')} not stored"
+        content = [
+            element("p", stored, class_="note", role="status"),
+            _table(refused, ("Name", "Reason"), rows),
+        ]
     if upload.not_shown:
         content.append(element("p", f"And {upload.not_shown} more.", class_="soft"))
     content.append(element("p", element("a", "Back to the list", href=back, class_="button plain")))
@@ -529,6 +538,15 @@ def _count(number: int, word: str) -> str:
 def _count_of_page(page: ListPage, following: str) -> str:
     number = len(page.entries) + len(page.common_prefixes)
     return f"{_count(number, 'row')}{', and there are more' if following else ''}" if number else "Nothing is here"
+
+
+def _unfolded(value: str) -> str:
+    """A value of metadata as it was stored."""
+    match = _ENCODED_WORD.fullmatch(value)
+    try:
+        return value if match is None else b64decode(match[1]).decode()
+    except ValueError:
+        return value
 
 
 def _size(size: int) -> Markup:

@@ -10,6 +10,7 @@ Rule 4: everything that is compared with a secret is compared in constant time.
 from __future__ import annotations
 
 import hmac
+import math
 import re
 import secrets
 import threading
@@ -158,7 +159,7 @@ class Attempts:
             until = max(now, self._forgotten.get(network, now))
             excess = until - now - (REFUSALS - 1) * REFUSAL_SECONDS
             if excess > 0:
-                return int(excess) + 1
+                return math.ceil(excess)
             self._forgotten.pop(network, None)
             if len(self._forgotten) >= ADDRESSES_MAX:
                 self._forgotten = {each: end for each, end in self._forgotten.items() if end > now}

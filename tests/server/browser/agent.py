@@ -109,7 +109,7 @@ class Page:
 
     def link(self, begin: str, *, after: int = 0) -> str:
         """The link to a page whose URL begins so, below the folder of all pages."""
-        found = [url for url in self.links if url.partition("/-/browser/")[2].startswith(begin)]
+        found = [url for url in self.links if url.partition("/-/browser/")[2].startswith(begin) and "#" not in url]
         return found[after]
 
     @property

@@ -133,13 +133,26 @@ class Chromium:
     def download(self, selector: str) -> Path:
         """Click on a link to a file, and wait until it has been saved."""
         self.send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(self.downloads), eventsEnabled=True)
+        before = len(self.events)
         self.press(selector)
-        begun = self._await(lambda each: each.get("method") == "Browser.downloadWillBegin")["params"]
+        begun = self._await(lambda each: each.get("method") == "Browser.downloadWillBegin", since=before)["params"]
         ended = self._await(
-            lambda each: each.get("method") == "Browser.downloadProgress" and each["params"]["state"] != "inProgress"
+            lambda each: each.get("method") == "Browser.downloadProgress" and each["params"]["state"] != "inProgress",
+            since=before,
         )["params"]
         assert "completed" == ended["state"]
         return self.downloads / str(begun["suggestedFilename"])
+
+    def wait(self, condition: str) -> None:
+        """Wait until an expression is true on the page."""
+        deadline = time.monotonic() + SECONDS
+        while time.monotonic() < deadline:
+            # Between two pages there is nothing to ask.
+            with contextlib.suppress(AssertionError):
+                if self.evaluate(condition):
+                    return
+            time.sleep(_POLL)
+        raise TimeoutError(f"it never came that {condition}; the page shows {self.text[:500]!r}")
 
     @property
     def text(self) -> str:
