@@ -98,7 +98,7 @@ s3func cp --recursive ./photos s3://my-bucket/photos
 s3func cat s3://my-bucket/dump.gz | zcat | head
 s3func COMMAND --help"""
 
-# A group without arguments: click 8.1 shows the help by itself.
+# Of a group below this one: click 8.1 shows its help by itself.
 _NO_ARGUMENTS: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 WRONG_USAGE = 2
 INTERRUPTED = 130
@@ -119,6 +119,13 @@ class CommandTable(click.Group):
         module, _, name = place.partition(":")
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Without any the help is shown on stderr, as wrong usage is; click 8.1 would call it a success."""
+        if not args and not ctx.resilient_parsing:
+            click.echo(ctx.get_help(), err=True)
+            ctx.exit(WRONG_USAGE)
+        return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
