@@ -235,9 +235,8 @@ def open_store(choice: StoreChoice) -> Backend:
     except ImportError as error:
         if error.name is None:
             raise
-        raise click.ClickException(
-            f"a {choice.type} backend needs {error.name}: pip install 's3func[{choice.type}]'"
-        ) from None
+        cure = f": pip install 's3func[{choice.type}]'" if choice.type in BACKENDS else ", which is not installed"
+        raise click.ClickException(f"a {choice.type} backend needs {error.name}{cure}") from None
     except (ValueError, OSError, S3FuncError) as error:
         raise click.ClickException(f"a {choice.type} backend in {choice.place}: {error}") from None
 

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from click.testing import CliRunner
 
-from s3func import S3Session
+from s3func import B2Session, S3Session
+from s3func.cli.obscure import obscure_text
 from s3func.cli.serve import Address, KeyPair, parse_listen, serve
 from s3func.cli.stores import StoreChoice
 from s3func.errors import AccessDenied, InvalidRequest, NoSuchBucket, NotImplementedByStore, Throttled
@@ -328,6 +330,131 @@ def test_a_named_backend(start: Start, tmp_path: Path, monkeypatch: pytest.Monke
         endpoint_of(process)
         stopped(process, signal.SIGTERM)
     assert {"store", "other", "config"} == {folder.name for folder in tmp_path.iterdir() if folder.is_dir()}
+
+
+def test_options_then_the_file_then_variables(
+    start: Start, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting counts as the first of these has it, and a secret of the file may be obscured."""
+    behind = start("serve", "--listen", "127.0.0.1:0", "--access-key-id", "id-2", "--secret-access-key", "secret-2")
+    upstream = endpoint_of(behind)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.setenv("S3FUNC_UPSTREAM_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("S3FUNC_UPSTREAM_SECRET_ACCESS_KEY", "of another one")
+    (tmp_path / "s3func").mkdir()
+    (tmp_path / "s3func" / "backends.toml").write_text(
+        f'[archive]\ntype = "session"\nendpoint_url = "{upstream}"\nbucket = "not-this"\naccess_key_id = "id-2"\n'
+        f'secret_access_key = "{obscure_text("secret-2")}"\n'
+    )
+    gateway = start(
+        *("serve", "--listen", "127.0.0.1:0", "--no-auth", "--backend-config", "archive"),
+        *("--set", "bucket=b-1", "--set", "addressing_style=path"),
+    )
+    with S3Session("id-2", "secret-2", "b-1", upstream) as session:
+        session.create_bucket()
+    with S3Session(bucket="b-1", endpoint_url=endpoint_of(gateway), anonymous=True) as session:
+        session.put_object("key", b"through both")
+        assert ["b-1"] == [bucket.name for bucket in session.list_buckets()]
+    said = stopped(gateway, signal.SIGTERM)
+    assert "secret-2" not in said
+    assert f"{upstream}, bucket b-1" in said
+    stopped(behind, signal.SIGTERM)
+    done = run("serve", "--listen", "127.0.0.1:0", "--backend-config", "archive", "--backend", "memory")
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "[archive] is session" in done.stderr
+
+
+def test_a_gateway_to_b2(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """provider=b2 reaches a store by B2's own API: boto3 puts in parts, lists versions and is refused conditions."""
+    behind = start("serve", "--listen", "127.0.0.1:0", "--access-key-id", "id-2", "--secret-access-key", "secret-2")
+    upstream = endpoint_of(behind)
+    monkeypatch.setenv("S3FUNC_UPSTREAM_ACCESS_KEY_ID", "id-2")
+    monkeypatch.setenv("S3FUNC_UPSTREAM_SECRET_ACCESS_KEY", "secret-2")
+    gateway = start(
+        *("serve", "--listen", "127.0.0.1:0", "--backend", "session", "--set", "provider=b2"),
+        *("--upstream-endpoint-url", upstream, "--access-key-id", "id-1", "--secret-access-key", "secret-1"),
+    )
+    body = bytes(range(256)) * 50_000
+    with closing(client(endpoint_of(gateway), "id-1", "secret-1")) as s3:
+        s3.create_bucket(Bucket="bucket-1")
+        s3.upload_fileobj(BytesIO(body), "bucket-1", "a//b", ExtraArgs={"Metadata": {"name": "sensor"}})
+        assert body == s3.get_object(Bucket="bucket-1", Key="a//b")["Body"].read()
+        s3.delete_object(Bucket="bucket-1", Key="a//b")
+        listed = s3.list_object_versions(Bucket="bucket-1")
+        assert [1, 1] == [len(listed["Versions"]), len(listed["DeleteMarkers"])]
+        with pytest.raises(ClientError, match="NotImplemented"):
+            s3.put_object(Bucket="bucket-1", Key="key", Body=b"", IfNoneMatch="*")
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            s3.get_object(Bucket="bucket-1", Key="a//b")
+        with pytest.raises(ClientError, match="BucketNotEmpty"):
+            s3.delete_bucket(Bucket="bucket-1")
+    with B2Session("id-2", "secret-2", "bucket-1", realm=upstream) as session:
+        [marker, version] = session.list_object_versions()
+        assert marker.delete_marker
+        assert body == session.get_object("a//b", version.version_id).data
+        assert {"name": "sensor"} == session.head_object("a//b", version.version_id).user_metadata
+    stopped(gateway, signal.SIGTERM)
+    stopped(behind, signal.SIGTERM)
+
+
+STORE = """
+from s3func.server import MemoryBackend
+from s3func.server.backends.settings import Setting
+
+class Store(MemoryBackend):
+    SETTINGS = (Setting("bucket", "The bucket there is", required=True), Setting("number", "Of them", type=int))
+
+    @classmethod
+    def from_settings(cls, settings):
+        import {package}
+        if settings.get("number") == 0:
+            raise ValueError("number must not be 0")
+        store = cls()
+        store.create_bucket(settings["bucket"])
+        return store
+
+    @classmethod
+    def place_of(cls, settings):
+        return "a store of one's own"
+"""
+
+
+def test_a_backend_of_one_s_own(start: Start, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`module:Class` is a backend like any other: it has settings, and what it raises is one line."""
+    (tmp_path / "mystore.py").write_text(STORE.format(package="json"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    mine = ("serve", "--listen", "127.0.0.1:0", "--no-auth", "--backend", "mystore:Store")
+    process = start(*mine, "--set", "bucket=mine", "--set", "number=3")
+    with S3Session(endpoint_url=endpoint_of(process), anonymous=True) as session:
+        assert ["mine"] == [bucket.name for bucket in session.list_buckets()]
+    assert "a store of one's own" in stopped(process, signal.SIGTERM)
+    for code, words, said in (
+        (2, (), "bucket is missing; say --upstream-bucket"),
+        (2, ("--set", "bucket=mine", "--set", "number=x"), "number must be a whole number"),
+        (1, ("--set", "bucket=mine", "--set", "number=0"), "number must not be 0"),
+    ):
+        done = run(*mine, *words)
+        assert (code, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert said in done.stderr
+
+
+def test_a_missing_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not installed is said with the command that installs it, whether a backend needs it or every server."""
+    for name in ("pydrime", "uvicorn"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name={name!r})")
+    (tmp_path / "mystore.py").write_text(STORE.format(package="no_such_package"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DRIME_API_KEY", "the-secret")
+    for words, said in (
+        (("--backend", "drime"), "pip install 's3func[drime]'"),
+        (("--backend", "mystore:Store", "--set", "bucket=mine"), "needs no_such_package, which is not installed"),
+        ((), "pip install 's3func[server]'"),
+    ):
+        done = run("serve", "--listen", "127.0.0.1:0", *words)
+        assert ("", 1) == (done.stdout, done.stderr.count("\n")), done.stderr
+        assert done.returncode in {1, 2}
+        assert said in done.stderr
+        assert "the-secret" not in done.stderr
 
 
 @pytest.mark.parametrize(
