@@ -1,4 +1,4 @@
-"""`python -m benchmarks distributed`: one sync by 1, 2 and 4 workers of Dask, Ray and a pool of processes.
+"""`python -m benchmarks distributed`: one sync by 1, 2 and 4 workers of Dask, Ray and a pool of processes, and by none.
 
 A cluster of one machine has no more processors than one process, so what it can show is what a cluster is for: a store
 that limits each connection, of which more workers have more. The sink gives each connection 240 KiB a second, and each
@@ -28,7 +28,8 @@ from tests.distributed.rig import Driver
 from tests.ecosystem.environment import interpreter
 from tests.interop.servers import Unavailable
 
-CLUSTERS = ("processes", "dask", "ray")
+ALONE = "none"
+CLUSTERS = (ALONE, "processes", "dask", "ray")
 PACED_DOWN, PACED_UP, FREE_DOWN = "down, limited", "up, limited", "down, no limit"
 ACTIONS = (PACED_DOWN, PACED_UP, FREE_DOWN)
 KIB = 1024
@@ -49,7 +50,7 @@ class Settings:
     workers: tuple[int, ...] = (1, 2, 4)
 
 
-FULL = Settings(rounds=3, paced_files=480, free_files=8_000)
+FULL = Settings(rounds=3, paced_files=480, free_files=30_000)
 QUICK = Settings(rounds=1, paced_files=64, free_files=1_000, workers=(1, 2))
 
 
@@ -138,7 +139,7 @@ def measure_all(clusters: Sequence[str], rig: Rig) -> tuple[list[Sample], dict[s
     samples: list[Sample] = []
     failures: dict[str, str] = {}
     for cluster in clusters:
-        for workers in rig.settings.workers:
+        for workers in rig.settings.workers[: 1 if cluster == ALONE else None]:
             label = f"{cluster}, {workers} workers"
             print(label, file=sys.stderr, flush=True)
             try:
@@ -170,7 +171,10 @@ def report(samples: Sequence[Sample], failures: dict[str, str]) -> str:
             }
             found = {count: Spread.of(each) for count, each in times.items()}
             first = found[workers[0]]
-            row = [cluster, *(spread.text(".1f") if spread else "" for spread in found.values())]
+            row = [
+                "no cluster" if cluster == ALONE else cluster,
+                *(spread.text(".1f") if spread else "" for spread in found.values()),
+            ]
             for count in workers[1:]:
                 spread = found[count]
                 row.append(f"{first.median / spread.median:.2f} x" if first and spread else "")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import s3func.testing
 from s3func.sync import RemotePrefix, plan, sync
 from s3func.testing import Server
 from tests.distributed.conftest import FILES, started
@@ -124,6 +125,21 @@ def test_interrupt(driver: Driver, server: Server, store: Store, tree: Path, pre
     noted = FILES - second["report"]["uploaded"]
     assert first["done"] <= noted <= stored
     assert not journal.exists()
+
+
+@pytest.mark.parametrize("driver", ["dask", "ray"], indirect=True)
+def test_interrupted_chunks_end(driver: Driver, tree: Path) -> None:
+    """A chunk that a worker is in the middle of ends there, when its driver does not want it any more."""
+    with s3func.testing.server() as slow:
+        session = slow.session("bucket")
+        slow.faults.add("PutObject", delay=0.1)
+        # Sixteen steps, one after another: more than one second and a half.
+        call = {"sides": [str(tree), "at:p"], "options": {"state": None, "workers": 1}, "keys": slow.settings}
+        assert "KeyboardInterrupt" == driver.call(**call, interrupt_after=1)["raised"]
+        time.sleep(0.6)
+        stored = len(list(session.list_objects("p/")))
+        time.sleep(1.2)
+        assert 16 <= stored == len(list(session.list_objects("p/")))
 
 
 def test_keys_travel_only_if_asked(driver: Driver, server: Server, store: Store, tmp_path: Path, prefix: str) -> None:
