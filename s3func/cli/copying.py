@@ -106,8 +106,11 @@ def _expanded(stores: Stores, text: str, *, recursive: bool, raw: bool) -> Itera
             raise click.ClickException(f"nothing is there: {place.url}")
     elif recursive:
         base_key = place.key if place.key.endswith("/") or not place.key else place.key + "/"
+        entry = None
         for entry in session.list_objects(base_key or None):
             yield Source(place._replace(key=entry.key), "", entry.key.removeprefix(base_key))
+        if entry is None:
+            raise click.ClickException(f"nothing is there: {place._replace(key=base_key).url}")
     elif not place.key:
         raise click.UsageError(f"{text!r} is a bucket; all that is in it goes with --recursive")
     else:
@@ -248,8 +251,13 @@ class Copier:
                 if (value := found.headers.get(name)) is not None
             }
             about |= {"metadata": found.user_metadata, "content_type": found.content_type}
+            show, done = self._bar(source.key), 0
             with opened(target.key, "wb", transfer=self._transfer, **about) as writer:
-                shutil.copyfileobj(found, writer, BLOCK)
+                while block := found.read(BLOCK):
+                    writer.write(block)
+                    done += len(block)
+                    if show is not None:
+                        show(done, found.size)
         return writer.result
 
     def _bar(self, name: str) -> Any:

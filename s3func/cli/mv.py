@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3func.cli.copying import FOLDER, Copier, Source, Target, carry_out_each, is_one_store, pairs
+from s3func.cli.copying import FOLDER, Copier, Pair, Source, Target, carry_out_each, is_one_store, pairs
 from s3func.cli.report import shown
 from s3func.cli.sync_options import BWLIMIT, PROGRESS, VERBOSE, with_options
 from s3func.cli.teaching import complete_url
@@ -60,7 +60,7 @@ def mv(sources: tuple[str, ...], target: str, recursive: bool, no_clobber: bool,
         found = pairs(stores, sources, target, recursive=recursive, raw=options["raw"])
         if recursive:
             found = [pair for pair in found if pair[0].name]
-        _check_apart([source.shown for source, _ in found], [goal.shown for _, goal in found])
+        _check_apart(found)
         mover.copier.has_bar = len(found) == 1
         code = carry_out_each(found, mover.move, options, verb="mv")
         if not options["dry_run"] and recursive:
@@ -68,10 +68,17 @@ def mv(sources: tuple[str, ...], target: str, recursive: bool, no_clobber: bool,
         return code
 
 
-def _check_apart(sources: list[str], targets: list[str]) -> None:
-    """UsageError where a target is a source as well: which one is moved first would decide what is lost."""
-    if both := set(sources) & set(targets):
-        raise click.UsageError(f"{min(both)} is a source and a target: move in two steps")
+def _check_apart(found: list[Pair]) -> None:
+    """UsageError where a target is another one's source: which one is moved first would decide what is lost.
+
+    Buckets of one name are taken for one: two URLs may lead to the same store.
+    """
+    sources = {(source.place.bucket, source.place.key): source for source, _ in found if source.place is not None}
+    for source, target in found:
+        if target.place is None or (other := sources.get((target.place.bucket, target.place.key))) is None:
+            continue
+        if other is not source:
+            raise click.UsageError(f"{shown(target.shown)} is a source and a target: move in two steps")
 
 
 def _remove_empty(root: str, paths: list[str]) -> None:

@@ -149,6 +149,8 @@ def test_mv_onto_itself_is_refused(shell: Shell, session: S3Session, server: tes
     put(session, "k", "a/x", "a/a/x")
     assert "k" in shell.fails(2, "mv", "{}/k", "{}/k")
     assert "two steps" in shell.fails(2, "mv", "-r", "{}/a", "{}")
+    assert "nothing is there" in shell.fails(1, "mv", "-r", "{}/typo", "{}/x")
+    assert "a source and a target" in shell.fails(2, "mv", "-r", "{}/a", "{b2}")
     alias = server.endpoint_url.replace("127.0.0.1", "localhost")
     assert 1 == shell("mv", "{}/k", f"s3://{alias}/{session.bucket}/k").returncode
     assert ["a/a/x", "a/x", "k"] == keys(session)
@@ -206,6 +208,9 @@ def test_mv_between_stores(shell: Shell, session: S3Session, source: str, target
     assert ["e/a"] == keys(session)
     with session.get_object("e/a") as found:
         assert (content, "me") == (found.data, found.user_metadata["who"])
+    assert [] == shell.out("mv", f"{source}/e/a", "here")
+    assert content == (shell.folder / "here").read_bytes()
+    assert [] == keys(session)
 
 
 def test_mv_of_odd_keys(shell: Shell, session: S3Session) -> None:
