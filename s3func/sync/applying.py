@@ -78,6 +78,9 @@ class Memory(Protocol):
     def trust(self, names: Iterable[str]) -> None:
         """Nothing was done to them after all."""
 
+    def check_writable(self) -> None:
+        """Raise SyncError where nothing can be remembered."""
+
     def flush(self) -> None:
         """What was recorded so far is on the disk."""
 
@@ -231,6 +234,8 @@ class _Run:
             if dry_run:
                 self._rehearse()
             else:
+                if self._plan.state is not None:
+                    self._plan.state.check_writable()
                 self._transfer(executor, workers, specs)
                 self._delete()
                 self._unblock()
@@ -251,11 +256,12 @@ class _Run:
             self._deletes.close()
             if self._journal is not None:
                 self._journal.close()
-            if not dry_run and self._plan.state is not None:
-                self._plan.state.trust(self._untouched)
-                self._plan.state.flush()
-            if self._tell is not None:
-                self._tell(Summary(report))
+            try:
+                if not dry_run:
+                    self._remember_all()
+            finally:
+                if self._tell is not None:
+                    self._tell(Summary(report))
         if self._journal is not None and report.ok:
             self._journal.remove()
         return report
@@ -396,6 +402,21 @@ class _Run:
             else:
                 state.forget(operation.name)
         self._report.done(operation)
+
+    def _remember_all(self) -> None:
+        """What was done is written down; that it cannot be is an error, unless there is another one already."""
+        state, report = self._plan.state, self._report
+        if state is None:
+            return
+        try:
+            state.trust(self._untouched)
+            state.flush()
+        except SyncError as error:
+            if report.ended or report.is_incomplete or report.stopped is not None:
+                return
+            report.ended = str(error)
+            error.report = report  # type: ignore[attr-defined]  # for whoever catches it
+            raise
 
     def _settle(self, operation: Operation, movers: Carriers | None) -> None:
         """A conflict: what the caller has decided about it; nobody, if there are no movers."""

@@ -293,6 +293,19 @@ class State:
             except (sqlite3.Error, OSError) as error:
                 raise SyncError(f"the state {self.path!r} cannot be written: {error}") from error
 
+    def check_writable(self) -> None:
+        """SyncError where nothing could be recorded; better before anything is sent than behind the first thousand files."""
+        place = self.path
+        while not os.path.lexists(place) and os.path.dirname(place) != place:
+            place = os.path.dirname(place)
+        is_there = place == self.path
+        right = os.W_OK if is_there else os.W_OK | os.X_OK
+        if os.path.isdir(place) == is_there or not os.access(place, right):
+            raise SyncError(
+                f"the state {self.path!r} cannot be written, because of {place!r}: state= names another file, and "
+                "state=None goes without a memory"
+            )
+
     def flush(self) -> None:
         """What was recorded so far is on the disk."""
         with self._lock:
