@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3func.cli.report import counted, progress, shown
-from s3func.cli.sync_options import VERBOSE, say, with_options
+from s3func.cli.sync_options import say, with_options
 from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
     ACCESS,
@@ -62,7 +62,8 @@ _BATCH = 10_000
 @click.option("--version-id", metavar="ID", help="This version of the object, for good.")
 @click.option("--whole-bucket", is_flag=True, help="What is meant is really all that is in the bucket.")
 @click.option("--force", "-f", is_flag=True, help="What is not there is no error, and is not looked for.")
-@with_options(RAW, DRY_RUN, VERBOSE, JSON, ACCESS)
+@click.option("--verbose", "-v", is_flag=True, help="Print the URL of each one that is deleted.")
+@with_options(RAW, DRY_RUN, JSON, ACCESS)
 def rm(urls: tuple[str, ...], recursive: bool, whole_bucket: bool, version_id: str | None, **options: Any) -> int:
     """Delete objects. Without --recursive a URL is one object, or a pattern for some.
 
