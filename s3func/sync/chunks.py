@@ -35,7 +35,7 @@ _LOOK_SECONDS = 0.25
 
 
 class SessionSpec(NamedTuple):
-    """How a worker reaches a prefix: a URL and further arguments of the session, as (name, value) pairs.
+    """How a worker reaches a prefix: a URL and further arguments of the session, as (name, value) pairs; or a folder's path.
 
     Without keys among them, and that is how it is meant, the worker signs with the credentials that it finds. Keys that
     are among them travel to every worker, as whoever put them there has decided.
@@ -149,8 +149,8 @@ class WorkerSessions:
             if held is None:
                 self._close_idle(run)
                 kept = WORKERS_MAX if workers == "auto" else workers
-                spec = spec._replace(options=(("max_connections", kept), *spec.options)) if is_remote(spec) else spec
-                held = self._held[run, part] = _Held(spec.endpoint())
+                options = (("max_connections", kept), *spec.options)
+                held = self._held[run, part] = _Held(spec._replace(options=options).endpoint())
             held.users += 1
         try:
             yield held
@@ -176,13 +176,6 @@ class WorkerSessions:
 
     def __len__(self) -> int:
         return len(self._held)
-
-
-def is_remote(spec: SessionSpec) -> bool:
-    """Whether a spec leads to a store; it may say where a folder is on the workers as well."""
-    from s3func.connect import is_url
-
-    return is_url(spec.url)
 
 
 def _close(held: _Held) -> None:

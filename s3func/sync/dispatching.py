@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Literal, Self
 
 from s3func.b2.config import IN_PROCESS_URL
+from s3func.connect import is_url
 from s3func.errors import SyncError
 from s3func.sync.chunks import ChunkResult, PlanChunk, SessionSpec, run_chunk, spec_of
 from s3func.sync.endpoints import Endpoint
@@ -61,8 +62,10 @@ class ChunkMovers:
         self._executor = executor
         # Threads share what there is.
         is_here = isinstance(executor, ThreadPoolExecutor)
-        sides = zip((source, target), specs, strict=True)
-        self._sides = [spec or (side if is_here else _spec_of(side)) for side, spec in sides]
+        sides = zip((source, target), _checked(specs), strict=True)
+        self._sides = [
+            _as_told(side, spec) if spec is not None else side if is_here else _spec_of(side) for side, spec in sides
+        ]
         self._width = self._width_at = 0.0
         self._look_at_width()
         if settings.bandwidth is not None and not is_here:
@@ -212,6 +215,25 @@ def _said(error: BaseException) -> str:
     """The class and the first line: what clusters say goes on with stacks of other machines."""
     text = str(error).strip().partition("\n")[0][:300]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _checked(specs: tuple[SessionSpec | None, SessionSpec | None]) -> tuple[SessionSpec | None, SessionSpec | None]:
+    if (
+        not isinstance(specs, tuple)
+        or len(specs) != 2
+        or not all(isinstance(each, SessionSpec | None) for each in specs)
+    ):
+        raise TypeError("specs must be a tuple of two, of source and target: a SessionSpec, or None")
+    return specs
+
+
+def _as_told(side: Endpoint, spec: SessionSpec) -> LocalTree | SessionSpec:
+    """A side as the caller says that workers find it; of a folder only the path can be another."""
+    if is_url(spec.url) == isinstance(side, LocalTree):
+        raise ValueError(f"specs: {side.url!r} and {spec.url!r} are not two ways to one side")
+    if isinstance(side, LocalTree):
+        return LocalTree(spec.url, symlinks=side.symlinks, names=side.names)
+    return spec
 
 
 def _spec_of(side: Endpoint) -> LocalTree | SessionSpec:

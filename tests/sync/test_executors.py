@@ -368,6 +368,22 @@ def test_store_of_this_process(tmp_path: Path) -> None:
             assert 3 == apply(HandMade(tree, remote, steps), executor=pool).uploaded
 
 
+def test_a_folder_may_have_another_path_there(server: Server, tmp_path: Path) -> None:
+    """Of a folder workers may be told another path, and read it as the driver does; a store stays a store."""
+    tree, remote = LocalTree(tmp_path, symlinks="follow"), RemotePrefix(server.session("bucket"))
+    plan = HandMade(tree, remote, steps_of(tree, 1))
+    executor = Answering(lambda chunk: ChunkResult(chunk.number, tuple(Outcome(step) for step in chunk.operations)))
+    apply(plan, executor=executor, specs=(SessionSpec("/mnt/tree"), None))
+    there = executor.chunks[0].source
+    assert isinstance(there, LocalTree)
+    assert ("/mnt/tree", "follow") == (there.root, there.symlinks)
+    with pytest.raises(ValueError, match="not two ways"):
+        apply(plan, executor=executor, specs=(SessionSpec("s3://bucket"), None))
+    for wrong in (None, (None,), ("s3://bucket", None), [None, None]):
+        with pytest.raises(TypeError, match="specs"):
+            apply(plan, executor=executor, specs=wrong)  # type: ignore[arg-type]  # what must be refused
+
+
 def test_bandwidth_is_shared(server: Server, tmp_path: Path) -> None:
     """Each chunk has its share of the limit, so that all together keep to it."""
     tree, remote = LocalTree(tmp_path), RemotePrefix(server.session("bucket"))
