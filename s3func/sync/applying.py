@@ -19,6 +19,8 @@ from s3func.errors import (
     DeadlineExceeded,
     InvalidCredentials,
     NoSuchBucket,
+    NotFound,
+    PreconditionFailed,
     S3FuncError,
     SafetyStop,
     SyncError,
@@ -425,7 +427,17 @@ class _Run:
         if self._on_conflict == "error" or movers is None:
             self._report.conflict(operation)
             return
-        step = settled(operation, self._on_conflict, self._kind, self._plan.target, self._run_id)
+        try:
+            step = settled(operation, self._on_conflict, self._kind, self._plan.target, self._run_id)
+        except (CredentialsError, InvalidCredentials, NoSuchBucket):
+            raise
+        except (PreconditionFailed, NotFound, FileNotFoundError) as error:
+            # What was to be kept is another one by now, or gone: that is for the next plan to see.
+            self._report.conflict(operation._replace(detail=f"the target has changed once more: {error}"))
+            return
+        except (S3FuncError, OSError) as error:
+            self._fail(operation, error)
+            return
         if step.kind == "delete":
             self._deletes.append(step)
         else:

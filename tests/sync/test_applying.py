@@ -317,6 +317,40 @@ def test_conflict_that_keeps_both(sides: Sides, direction: str) -> None:
     assert {"d/notes.txt": mine, other: its} == found
 
 
+@pytest.mark.parametrize("direction", ["up", "down"])
+@pytest.mark.parametrize("what", ["changed", "gone", "refused"])
+def test_conflict_that_cannot_keep_both(
+    sides: Sides, monkeypatch: pytest.MonkeyPatch, direction: str, what: str
+) -> None:
+    """Where the target's content cannot be kept under another name, it stays where it is, and the other steps go on."""
+    is_up = direction == "up"
+    for name in ("f", "g"):
+        sides.write(name, f"{name} here") if is_up or name == "f" else None
+        sides.put(name, f"{name} over there") if not is_up or name == "f" else None
+    local, remote = side_of_file(sides.root / "f"), side_of_object(sides.remote, "f")
+    both = (local, remote) if is_up else (remote, local)
+    conflict = Operation("conflict", "f", 6, "both-changed", *both)
+    step = upload(sides.tree, "g") if is_up else download(sides.remote, "g")
+    if what == "gone":
+        sides.session.delete_object("p/f") if is_up else (sides.root / "f").unlink()
+    elif what == "changed" and is_up:
+        sides.put("f", "and again")
+    elif is_up:
+        monkeypatch.setattr(sides.session, "copy_object", refused)
+    else:
+        monkeypatch.setattr("s3func.sync.settling.os.link", refused)
+    before = (sides.stored() if is_up else sides.local()).get("f")
+    ends = sides.tree, sides.remote
+    report = apply(HandMade(*(ends if is_up else ends[::-1]), [conflict, step]), on_conflict="keep-both")
+    assert before == (sides.stored() if is_up else sides.local()).get("f")
+    assert (1, 1) == (report.transferred, report.conflicting + report.failed), report
+
+
+def refused(*_: Any, **__: Any) -> Any:
+    """What a disk or a store says that is not in the mood."""
+    raise OSError("refused")
+
+
 def test_conflict_of_a_delete(s3: Sides) -> None:
     """What the source has lost and the target has changed is deleted only if the source shall win."""
     s3.put("f", b"changed")
