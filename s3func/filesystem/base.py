@@ -67,6 +67,9 @@ class StoreFileSystem(AbstractFileSystem):
             **more,
         }
         self._settings = {name: value for name, value in settings.items() if value is not None}
+        # Names that were folders, and that mkdir() was asked for: what is asked first, and what DuckDB is told.
+        self._folders: dict[str, None] = {}
+        self._made: dict[str, None] = {}
         self._session = session
         self._session_lock = threading.Lock()
 
@@ -123,6 +126,8 @@ class StoreFileSystem(AbstractFileSystem):
         """Forget the listings of a path and of what is above it, or all."""
         if path is None:
             self.dircache.clear()
+            self._folders.clear()
+            self._made.clear()
             return
         place = self._strip_protocol(path)
         while place:

@@ -18,12 +18,6 @@ _FOLDERS_MAX = 10_000
 class Listings(StoreFileSystem):
     """The part of the filesystem that looks."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        """See StoreFileSystem."""
-        super().__init__(*arguments, **options)
-        self._folders: dict[str, None] = {}
-        self._made: dict[str, None] = {}
-
     def info(self, path: str, version_id: str | None = None, **_: Any) -> dict[str, Any]:
         """name, size, type, ETag, LastModified …; one request for an object, two for a folder. FileNotFoundError.
 
@@ -90,7 +84,9 @@ class Listings(StoreFileSystem):
             return True
         bucket, key = self._split(name)
         try:
-            if key and self._info_from_cache(name) is None:
+            if key and self.use_listings_cache:
+                return any(entry["name"] != name for entry in self.ls(name))
+            if key:
                 return self._has_below(bucket, key)
             return bool(self.info(name)["type"] == "directory")
         except (FileNotFoundError, NotFound):
@@ -154,7 +150,7 @@ class Listings(StoreFileSystem):
             found = {place: row for place, row in rows.items() if not place.endswith("/")}
             if withdirs:
                 found |= {place: folder_row(place) for place in folders_of(rows, len(f"{bucket}/{above}"))}
-            if maxdepth is None and not prefix and self.use_listings_cache:
+            if not prefix and self.use_listings_cache:
                 self._keep(name, rows)
         if maxdepth is not None:
             depth = f"{bucket}/{above}".count("/") + maxdepth

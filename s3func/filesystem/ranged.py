@@ -4,10 +4,11 @@ The one request that opens it brings its end, where such formats have their tabl
 how long the object is and which one; what is read then is asked for as it is read.
 
 1. All bytes are of one object: another ETag or version in an answer is ObjectChanged.
-2. A large read asks for what it wants and for nothing else: who reads columns knows them. Small ones ask ahead, and
-   more so the longer they go straight on.
-3. Where reads lie so close together that a store sends what is between them in the time that it takes to answer, as
-   those of some columns of small row groups do, whole blocks are fetched: one request in place of many.
+2. A large read asks for what it wants and for little else: who reads columns knows them. Small ones ask ahead, and more so
+   the longer they go straight on.
+3. Where small reads lie so close together that a store sends what is between them in the time that it takes to answer,
+   as those of some columns of small row groups do, blocks are fetched that grow: one request in place of many. Of a file
+   that is no larger than two blocks the second small read brings a block, of one of a few gaps the first brings all.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ EDGE_BYTES = 128 * 1024
 """What comes with the opening: pyarrow looks at the last 64 KiB of a file, and few tables of contents are longer."""
 _READ_AHEAD = 256 * 1024
 _LARGE = 64 * 1024
-# Reads that are looked at, and how many it takes: those who read row groups in threads do not come in order.
-_RECENT, _ENOUGH = 15, 4
-_BLOCK = 2 * 1024 * 1024
-_KEPT_BYTES = 16 * 1024 * 1024
+# Reads that are looked at: those who read row groups in threads do not come in order.
+_RECENT = 15
+_BLOCK, _BLOCK_MAX = 4 * 1024 * 1024, 16 * 1024 * 1024
+_KEPT_BYTES = 32 * 1024 * 1024
+# Files of up to so many gaps are fetched whole.
+_SMALL = 4
 # So large a read is not put together from what is here already and what is not: copying it takes longer.
 _WHOLE = 4 * 1024 * 1024
 _FROM_THE_END = re.compile(r"\.(?:parquet|parq|pq|orc|feather|arrow|ipc|zip|npz|jar|whl|kmz|docx|xlsx)$", re.IGNORECASE)
@@ -95,6 +98,7 @@ class RangedFile(io.BufferedIOBase):
         self._windows: deque[tuple[int, bytes]] = deque()
         self._block_size = max(block_size, _READ_AHEAD)
         self._max_gap = max_gap
+        self._block = _BLOCK
         self._ahead = 0
         self._position = 0
         # Where a read begins that goes straight on, and where the last ones began.
@@ -206,14 +210,27 @@ class RangedFile(io.BufferedIOBase):
 
     def _around(self, start: int, end: int, *, goes_on: bool) -> tuple[int, int]:
         """What is worth asking for when these bytes are wanted."""
-        near = [*self._recent, start]
+        if self.size <= _SMALL * self._max_gap:
+            first, edge = self._edge
+            return (0, first) if first else (len(edge), self.size)
         if goes_on:
             self._ahead = min(max(4 * self._ahead, _READ_AHEAD), self._block_size)
-        elif len(near) > _ENOUGH and max(near) - min(near) <= len(near) * self._max_gap:
-            return start - start % _BLOCK, min(end + -end % _BLOCK, self.size)
+        elif self._recent and end - start < self._max_gap and (block := self._block_at(start)):
+            first = start - start % block
+            return first, min(max(end, first + block), self.size)
         else:
             self._ahead = 0 if end - start >= _LARGE else _READ_AHEAD
         return start, min(max(end, start + self._ahead), self.size)
+
+    def _block_at(self, start: int) -> int:
+        """How large a block is worth fetching around one more small read; 0 for none."""
+        if self.size <= 2 * _BLOCK_MAX:
+            return _BLOCK_MAX
+        near = [*self._recent, start]
+        if max(near) - min(near) > len(near) * self._max_gap:
+            return 0
+        block, self._block = self._block, min(2 * self._block, _BLOCK_MAX)
+        return block
 
     def _ask(self, start: int, stop: int) -> GetResult:
         try:

@@ -22,6 +22,7 @@ from s3func.filesystem.ranged import is_read_in_parts, open_ranged
 from s3func.filesystem.rows import described
 
 _JUST_SECONDS = 1.0
+_THREADS_MAX = 1000
 _GAP_BYTES, _RANGE_BYTES = 64 * 1024, 64 * 1024 * 1024
 
 
@@ -32,6 +33,8 @@ class Reading(Listings):
         """See StoreFileSystem."""
         super().__init__(*arguments, **options)
         self._handed = threading.local()
+        # By thread, but not as its local: what a thread of C++ has of those ends with each of its calls.
+        self._rows_of_opened: dict[int, tuple[str, dict[str, Any], float]] = {}
 
     def isfile(self, path: str) -> bool:
         """Whether it is an object; one request.
@@ -63,7 +66,7 @@ class Reading(Listings):
 
     def _just_opened(self, path: str) -> dict[str, Any] | None:
         """What the opening of a file has said, if it was the last thing that this thread did here."""
-        name, row, when = getattr(self._handed, "row", ("", None, 0.0))
+        name, row, when = self._rows_of_opened.get(threading.get_ident(), ("", {}, 0.0))
         if name != self._strip_protocol(path) or monotonic() - when > _JUST_SECONDS or not is_duckdb():
             return None
         return row
@@ -212,7 +215,9 @@ class Reading(Listings):
         file = named(self._opened(path, options), self, path)
         head = file.result
         row = described(file.path, file.size, head.etag, head.last_modified, head.version_id)
-        self._handed.row = file.path, row, monotonic()
+        if len(self._rows_of_opened) > _THREADS_MAX:
+            self._rows_of_opened.clear()
+        self._rows_of_opened[threading.get_ident()] = file.path, row, monotonic()
         return file
 
     def _opened(self, path: str, options: dict[str, Any]) -> Any:
