@@ -340,8 +340,9 @@ def test_conflict_that_cannot_keep_both(
     else:
         monkeypatch.setattr("s3func.sync.settling.os.link", refused)
     before = (sides.stored() if is_up else sides.local()).get("f")
-    ends = sides.tree, sides.remote
-    report = apply(HandMade(*(ends if is_up else ends[::-1]), [conflict, step]), on_conflict="keep-both")
+    steps = [conflict, step]
+    made = HandMade(sides.tree, sides.remote, steps) if is_up else HandMade(sides.remote, sides.tree, steps)
+    report = apply(made, on_conflict="keep-both")
     assert before == (sides.stored() if is_up else sides.local()).get("f")
     assert (1, 1) == (report.transferred, report.conflicting + report.failed), report
 
