@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: start the sink, measure everybody in turn, print the tables. `… server`, `… transfer`, `… b2`, `… sync`, `… distributed`: see there."""
+"""`python -m benchmarks`: start the sink, measure everybody in turn, print the tables. `… server`, `… transfer`, `… b2`, `… sync`, `… distributed`, `… filesystem`: see there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks import b2, distributed, machine, report, server, sync, targets, transfer
+from benchmarks import b2, distributed, filesystem, machine, report, server, sync, targets, transfer
 from benchmarks.cold import ColdStart, measure_cold_starts
 from benchmarks.contenders import ROSTER, US, Entry, entry_named
 from benchmarks.rounds import Run, Settings
@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return sync.main(given[1:])
     if given[:1] == ["distributed"]:
         return distributed.main(given[1:])
+    if given[:1] == ["filesystem"]:
+        return filesystem.main(given[1:])
     options = _parser().parse_args(given)
     missing = [name for name in ("obstore", "minio", "boto3") if find_spec(name) is None]
     if missing:
