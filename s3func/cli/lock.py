@@ -1,6 +1,6 @@
 """`s3func lock`: run a command under a lock, look at locks, and break them.
 
-A lock is named as s3://BUCKET/NAME; credentials, region and endpoint come from the environment or a profile. `run` ends
+A lock is named by a URL, s3://BUCKET/NAME or b2://BUCKET/NAME. `run` ends
 with the exit code of its command (128 + N when signal N ended it). When the lease cannot be kept the command is ended:
 SIGTERM when a sixth of the lease is left, SIGKILL when it is over, because from then on somebody else may hold the lock.
 """
@@ -13,18 +13,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3func.cli.teaching import TeachingCommand
+from s3func.cli.sync_options import STORE, with_options
+from s3func.cli.teaching import TeachingCommand, complete_url
 
 if TYPE_CHECKING:
+    from s3func.connect import Location
     from s3func.lock import Lock, Owner
-    from s3func.s3 import S3Session
+    from s3func.session import Session
 
 TOKEN_VARIABLE = "S3FUNC_LOCK_TOKEN"  # noqa: S105 -- the name of a variable
 NAME_VARIABLE = "S3FUNC_LOCK_NAME"
@@ -33,42 +35,25 @@ _BROKEN_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
 
 
-class Place(NamedTuple):
-    """A bucket, and a name or a prefix in it."""
+def _place(ctx: click.Context, param: click.Parameter, value: str) -> Location:
+    from s3func.connect import parse
 
-    bucket: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"s3://{self.bucket}/{self.name}"
-
-
-def _place(ctx: click.Context, param: click.Parameter, value: str) -> Place:
-    scheme, _, rest = value.partition("://")
-    bucket, _, name = rest.partition("/")
     needs_name = ctx.info_name != "ls"
-    if scheme != "s3" or not bucket or (needs_name and not name):
-        raise click.BadParameter(f"{value!r} is not s3://BUCKET/{'NAME' if needs_name else '[PREFIX]'}", ctx, param)
-    return Place(bucket, name)
-
-
-def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where the bucket is, and who asks."""
-    for option in (
-        click.option("--profile", metavar="NAME", help="A profile of ~/.aws/config."),
-        click.option("--region", metavar="REGION", help="The region of the store."),
-        click.option("--endpoint-url", metavar="URL", help="The store, unless it is AWS."),
-    ):
-        command = option(command)
-    return command
+    try:
+        place = parse(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    if needs_name and not place.key:
+        raise click.BadParameter(f"a lock has a name: {place.url.rstrip('/')}/NAME", ctx, param)
+    return place
 
 
 @contextmanager
-def _opened(place: Place, options: dict[str, str | None]) -> Iterator[S3Session]:
-    from s3func.s3 import S3Session
+def _opened(place: Location, options: dict[str, Any]) -> Iterator[Session]:
+    from s3func.connect import connect
 
     try:
-        session = S3Session(bucket=place.bucket, **options)  # type: ignore[arg-type]
+        session = connect(place, **options)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     with session:
@@ -88,7 +73,7 @@ def lock() -> None:
     s3func lock run --timeout 0 s3://my-bucket/locks/nightly -- ./only-one-of-us.sh
     """,
 )
-@click.argument("place", metavar="s3://BUCKET/NAME", callback=_place)
+@click.argument("place", metavar="URL", callback=_place, shell_complete=complete_url)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.option("--shared", is_flag=True, help="Together with other shared holders.")
 @click.option(
@@ -97,16 +82,16 @@ def lock() -> None:
 @click.option("--timeout", type=float, metavar="SECONDS", help="Give up after so long; 0 tries once. Without: wait.")
 @click.option("--no-token", is_flag=True, help=f"Without a fencing token in {TOKEN_VARIABLE}; leaves the bucket clean.")
 @click.option("--note", metavar="TEXT", help="What `lock ls` shows to others.")
-@store_options
+@with_options(STORE)
 def run(
-    place: Place,
+    place: Location,
     command: tuple[str, ...],
     shared: bool,
     ttl: float,
     timeout: float | None,
     no_token: bool,
     note: str | None,
-    **options: str | None,
+    **options: Any,
 ) -> int:
     """Run COMMAND while the lock is held: s3func lock run s3://BUCKET/NAME -- COMMAND ...
 
@@ -122,7 +107,7 @@ def run(
     with _opened(place, options) as session:
         try:
             held = session.lock(
-                place.name, shared=shared, ttl=ttl, fencing=is_fencing, note=note or " ".join(words)[:200]
+                place.key, shared=shared, ttl=ttl, fencing=is_fencing, note=note or " ".join(words)[:200]
             )
             is_ours = held.acquire(timeout=-1 if timeout is None else timeout)
         except ValueError as error:
@@ -139,7 +124,7 @@ def run(
     return code
 
 
-def _run(held: Lock, place: Place, command: list[str], ttl: float, *, is_fencing: bool) -> int:
+def _run(held: Lock, place: Location, command: list[str], ttl: float, *, is_fencing: bool) -> int:
     environment = dict(os.environ) | {NAME_VARIABLE: str(place)}
     if is_fencing:
         environment[TOKEN_VARIABLE] = str(held.fencing_token)
@@ -188,18 +173,18 @@ def _forwarded(process: subprocess.Popen[bytes]) -> Iterator[None]:
     s3func lock ls s3://my-bucket/locks/
     """,
 )
-@click.argument("place", metavar="s3://BUCKET/[PREFIX]", callback=_place)
+@click.argument("place", metavar="URL", callback=_place, shell_complete=complete_url)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document per ticket.")
-@store_options
-def ls(place: Place, as_json: bool, **options: str | None) -> None:
+@with_options(STORE)
+def ls(place: Location, as_json: bool, **options: Any) -> None:
     """List who holds the locks under s3://BUCKET/PREFIX and who waits for them."""
     with _opened(place, options) as session:
-        for name in _names(session, place.name):
+        for name in _names(session, place.key):
             for owner in session.lock(name).owners():
                 click.echo(json.dumps({"lock": name} | _fields(owner)) if as_json else _line(name, owner))
 
 
-def _names(session: S3Session, prefix: str) -> list[str]:
+def _names(session: Session, prefix: str) -> list[str]:
     """The locks that have a ticket: a listing of everything under the prefix."""
     from s3func.lock.tickets import SUFFIX, read
 
@@ -229,14 +214,14 @@ def _line(name: str, owner: Owner) -> str:
     s3func lock break s3://my-bucket/locks/nightly --older-than 3600
     """,
 )
-@click.argument("place", metavar="s3://BUCKET/NAME", callback=_place)
+@click.argument("place", metavar="URL", callback=_place, shell_complete=complete_url)
 @click.option("--id", "ids", multiple=True, metavar="ID", help="This ticket, as `lock ls` shows it; may be repeated.")
 @click.option("--older-than", type=float, metavar="SECONDS", help="Those without a sign of life for so long.")
 @click.option("--all", "everything", is_flag=True, help="Every ticket, whoever lives.")
 @click.option("--wait", is_flag=True, help="Keep everybody out until living victims must have noticed.")
-@store_options
+@with_options(STORE)
 def break_(
-    place: Place, ids: tuple[str, ...], older_than: float | None, everything: bool, wait: bool, **options: str | None
+    place: Location, ids: tuple[str, ...], older_than: float | None, everything: bool, wait: bool, **options: Any
 ) -> None:
     """Remove tickets of a lock; prints the id of each.
 
@@ -245,5 +230,5 @@ def break_(
     if sum((bool(ids), older_than is not None, everything)) != 1:
         raise click.UsageError("say which: --id, --older-than or --all")
     with _opened(place, options) as session:
-        for owner in session.lock(place.name).break_lock(ids or None, older_than, wait):
+        for owner in session.lock(place.key).break_lock(ids or None, older_than, wait):
             click.echo(owner.id)

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from s3func import S3Session, testing
 from s3func.cli.lock import NAME_VARIABLE, TOKEN_VARIABLE
+from tests.cli.shell import Shell
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 PLACE = "s3://bucket/jobs/nightly"
@@ -147,7 +149,20 @@ def test_break_says_whom(run: Run, session: S3Session) -> None:
     holder.release()
 
 
-@pytest.mark.parametrize("place", ["bucket/name", "s3://", "s3://bucket", "s3:///name", "b2://bucket/name"])
+@pytest.mark.parametrize("place", ["bucket/name", "s3://", "s3://bucket", "s3:///name", "https://bucket/name"])
 def test_a_place_that_is_none(run: Run, place: str) -> None:
     """Wrong usage, before anything is sent."""
     assert 2 == run("lock", "run", place, "--", "true").returncode
+
+
+def test_a_lock_at_b2_and_at_another_store(tmp_path: Path, server: testing.Server) -> None:
+    """A URL means the same as everywhere: another provider, another store, and what others hold there."""
+    session = server.session("bucket")
+    shell = Shell(tmp_path, server, session.bucket)
+    urls = ("{b2}/jobs/nightly", f"s3://{server.endpoint_url}/{session.bucket}/jobs/nightly")
+    for url in urls:
+        assert ["ran"] == shell.out("lock", "run", "--ttl", "30", url, "--", "echo", "ran")
+    with session.lock("jobs/nightly"):
+        for url in urls:
+            assert "held by somebody else" in shell.fails(1, "lock", "run", "--timeout", "0", url, "--", "echo", "ran")
+            assert 1 == len(shell.out("lock", "ls", url))
