@@ -66,7 +66,7 @@ class FakeDrime:
         self._stored: dict[str, bytes] = {}
         self._faults: list[Fault] = []
         self._ids = count(480_000_001)
-        self._begin = datetime.now(UTC)
+        self.begin = datetime.now(UTC)
         self._moments = count()
         self._lock = threading.RLock()
         self.url = "http://drime.test/api/v1"
@@ -356,7 +356,7 @@ class FakeDrime:
         return entry_id
 
     def _now(self) -> str:
-        moment = self._begin + timedelta(seconds=next(self._moments))
+        moment = self.begin + timedelta(seconds=next(self._moments))
         return moment.strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 

@@ -9,6 +9,7 @@ import pickle
 import threading
 import traceback
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -503,7 +504,9 @@ class TestRestart:
         with pytest.raises(Killed):
             put(first, "key", b"new", ObjectAttributes(metadata={"c": "d"}))
         drime.answer = answer  # type: ignore[method-assign]
-        second = open_store(clock=_later())
+        # What was left is old enough to be swept, by Drime's clock.
+        drime.begin += timedelta(days=2)
+        second = open_store()
         is_new = pattern != "POST /uploads" and (pattern, when) != ("move", "before")
         assert (b"new" if is_new else b"old") == get(second, "key")
         expected = (md5(b"new"), {"c": "d"}) if is_new else (md5(b"old"), {"a": "b"})
@@ -524,11 +527,6 @@ class TestRestart:
         first.close()
         second.close()
         assert [] == [*root.glob("spool-*")]
-
-
-def _later() -> StoppedClock:
-    """Two days from now: what was left is old enough to be swept."""
-    return StoppedClock(SYSTEM_CLOCK.now() + 2 * 24 * 60 * 60)
 
 
 class TestSecrets:

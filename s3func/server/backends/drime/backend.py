@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import secrets
@@ -30,7 +31,7 @@ from s3func.server.backends.drime.cache import Cache, Database
 from s3func.server.backends.drime.folders import Folders
 from s3func.server.backends.drime.locks import KeyLocks
 from s3func.server.backends.drime.objects import Found, Objects, record_of, staged_name, stored_of
-from s3func.server.backends.drime.service import DEFAULT_API_URL, Changed, Drime, Entry, make_client
+from s3func.server.backends.drime.service import DEFAULT_API_URL, Changed, Drime, Entry, make_client, seconds_of
 from s3func.server.backends.drime.spool import BLOCK, Spool, SpooledBody
 from s3func.server.backends.drime.uploads import StoredPart, Uploads
 from s3func.server.backends.listing import list_slice
@@ -48,6 +49,7 @@ from s3func.server.powers import (
 if TYPE_CHECKING:
     from pydrime import DrimeClient
 
+_log = logging.getLogger("s3func.server.drime")
 REFRESH_SECONDS = 30
 HASH_MIB = 256
 _LOOKS = 100
@@ -296,7 +298,7 @@ class DrimeBackend(Multipart, Editable):
             folder_id = self._buckets.find(bucket).id
             return self._uploads.keep(folder_id, bucket, upload, part_number, body, self._now(), checksums, documents)
 
-        return DrimePartWriter(self._new_body(key), keep)
+        return DrimePartWriter(SpooledBody(self._spool, ""), keep)
 
     def list_parts(
         self, bucket: str, key: str, upload_id: str, *, part_number_marker: int = 0, limit: int = 1000
@@ -341,6 +343,7 @@ class DrimeBackend(Multipart, Editable):
     def close(self) -> None:
         if not self._closed:
             self._closed = True
+            self._folders.close()
             self._drime.close()
             self._spool.close()
             self._database.close()
@@ -411,7 +414,6 @@ class DrimeBackend(Multipart, Editable):
 
     def _upload(self, key: str, body: SpooledBody) -> Entry:
         """Bring a body to Drime, under the name that it will have."""
-        self._sweep()
         holding = self._buckets.holding()
         try:
             entry = self._drime.upload(body.path, holding)
@@ -422,6 +424,7 @@ class DrimeBackend(Multipart, Editable):
             self._folders.forget()
             self._buckets.lose_holding()
             entry = self._drime.upload(body.path, self._buckets.holding())
+        self._sweep(seconds_of(entry.updated))
         name = staged_name(key)
         if entry.name == name:
             return entry
@@ -441,17 +444,20 @@ class DrimeBackend(Multipart, Editable):
         attributes: ObjectAttributes,
         guard: Guard | None,
         parts: Sequence[Part] = (),
-        check: Callable[[], None] | None = None,
+        check: Callable[[], None] = lambda: None,
+        finish: Callable[[StoredObject], None] = lambda _: None,
     ) -> StoredObject:
-        """Make a staged body an object. check: raises to refuse, before the guard is asked."""
+        """Make a staged body an object. check: raises to refuse, before the guard is asked. finish: is told of it.
+
+        Both are called under the lock of the key.
+        """
         place = (bucket.name, key)
         with self._buckets.gate.shared(), self._locks.of(*place):
             try:
                 now = self._buckets.find(bucket.name)
                 if bucket.id not in now.folder_ids:
                     raise NoSuchBucket("The specified bucket does not exist.", bucket=bucket.name)
-                if check is not None:
-                    check()
+                check()
                 former = self._folders.files(now.folder_ids, key)
                 if guard is not None:
                     run_guard(guard, self._current(bucket.name, key, former), bucket.name, key)
@@ -461,7 +467,9 @@ class DrimeBackend(Multipart, Editable):
             record = record_of(
                 staged, self._drime.workspace_id, place, md5, etag, self._now(), attributes, tuple(parts)
             )
-            return stored_of(key, self._objects.publish(now.id, key, staged, record, former))
+            stored = stored_of(key, self._objects.publish(now.id, key, staged, record, former))
+            finish(stored)
+            return stored
 
     def _copy(
         self, source: Found, target: Bucket, key: str, attributes: ObjectAttributes, guard: Guard | None
@@ -500,23 +508,21 @@ class DrimeBackend(Multipart, Editable):
             if not {each.file for each in parts} <= {each.file for each in now}:
                 raise service_error("InvalidPart", "A part was replaced meanwhile.", bucket=bucket.name, key=key)
 
+        def finish(stored: StoredObject) -> None:
+            self._uploads.end(upload_id, digest, self._now(), stored)
+
         body = self._new_body(key)
         try:
             check()
-            try:
-                self._uploads.assemble(parts, body)
-            except FileNotFoundError:
+            lost = self._uploads.assemble(parts, body)
+            if lost is not None:
                 check()
-                raise
+                raise service_error("InvalidPart", f"Part {lost} is damaged.", bucket=bucket.name, key=key)
             body.finish()
             chosen = [each.part for each in parts]
             staged = self._upload(key, body)
-            with self._locks.of(bucket.name, key):
-                stored = self._publish(
-                    bucket, key, staged, body.md5.hex(), multipart_etag(chosen), attributes, guard, chosen, check
-                )
-                self._uploads.end(upload_id, digest, self._now(), stored)
-            return stored
+            md5, etag = body.md5.hex(), multipart_etag(chosen)
+            return self._publish(bucket, key, staged, md5, etag, attributes, guard, chosen, check, finish)
         except NoSuchUpload:
             # Somebody may have completed it with the same parts while we did.
             done = self._uploads.completed(bucket.id, key, upload_id, digest, self._now())
@@ -526,13 +532,17 @@ class DrimeBackend(Multipart, Editable):
         finally:
             body.discard()
 
-    def _sweep(self) -> None:
-        """Once, before the first upload: remove what killed servers left."""
+    def _sweep(self, now: float) -> None:
+        """Once, with the first upload: remove what killed servers left. now: by Drime's clock, which its times are of."""
         if self._is_swept:
             return
         self._is_swept = True
-        self._uploads.sweep(self._now())
-        self._objects.sweep(self._now() - _SWEPT_AFTER)
+        self._uploads.sweep(self._clock.now())
+        try:
+            self._objects.sweep(now - _SWEPT_AFTER)
+        except ServiceError:
+            # The next server tries again.
+            _log.warning("Drime: what killed servers left could not be deleted yet")
 
 
 def default_cache_path() -> str:

@@ -15,7 +15,8 @@ import re
 from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import RLock
 from typing import NamedTuple
 
@@ -27,6 +28,9 @@ from s3func.server.backends.listing import AFTER
 
 ENTRIES_KEPT = 500_000
 """Entries of folders that are remembered; beyond that, the folders that were not used for the longest time are not."""
+
+AHEAD = 8
+"""Folders that are listed side by side where a listing goes through many."""
 
 _PATH = re.compile(r"/+")
 
@@ -155,6 +159,8 @@ class Folders:
         self._refresh = refresh_seconds
         self._lock = RLock()
         self._folders: OrderedDict[int | None, Folder] = OrderedDict()
+        self._ahead: set[int] = set()
+        self._threads = ThreadPoolExecutor(AHEAD - 1, "s3func-drime")
 
     def listed(self, folder_id: int | None) -> Folder:
         """A folder, listed not too long ago."""
@@ -227,28 +233,59 @@ class Folders:
         return self._make(parent_id, Name(text))
 
     def seek(self, folder_ids: Sequence[int], low: bytes, high: bytes) -> Iterator[tuple[str, list[Entry]]]:
-        """Keys below these folders with `low <= key < high`, in order, and their entries. Looks no further than asked."""
-        stack = [self._rows("", folder_ids, low, high)]
-        prefixes = [""]
+        """Keys below these folders with `low <= key < high`, in order, and their entries.
+
+        Looks no further than it is asked, but for folders that come next, which are listed meanwhile.
+        """
+        stack = [("", *self._rows("", folder_ids, low, high))]
         while stack:
-            row = next(stack[-1], None)
-            if row is None:
-                stack.pop()
-                prefixes.pop()
-            elif row.files:
-                key = prefixes[-1] + row.name
+            prefix, rows, place, end = stack.pop()
+            if place == end:
+                continue
+            row = rows[place]
+            stack.append((prefix, rows, place + 1, end))
+            if row.files:
+                key = prefix + row.name
                 if low <= key.encode() < high:
                     yield key, row.files
             else:
-                prefix = f"{prefixes[-1]}{row.name}/"
-                prefixes.append(prefix)
-                stack.append(self._rows(prefix, row.folders, low, high))
+                self._list_ahead(
+                    each for next_row in rows[place + 1 : min(place + AHEAD, end)] for each in next_row.folders
+                )
+                prefix = f"{prefix}{row.name}/"
+                stack.append((prefix, *self._rows(prefix, row.folders, low, high)))
 
-    def _rows(self, prefix: str, folder_ids: Sequence[int], low: bytes, high: bytes) -> Iterator[_Row]:
-        """What is at this level, of which something may be between low and high."""
+    def close(self) -> None:
+        """End the threads that list ahead."""
+        self._threads.shutdown(cancel_futures=True)
+
+    def _list_ahead(self, folder_ids: Iterable[int]) -> None:
+        for folder_id in folder_ids:
+            with self._lock:
+                folder = self._folders.get(folder_id)
+                if folder_id in self._ahead or (folder is not None and self._is_fresh(folder)):
+                    continue
+                self._ahead.add(folder_id)
+            try:
+                self._threads.submit(self._list_one_ahead, folder_id)
+            except RuntimeError:
+                # The store has been closed; whoever asks will be told.
+                return
+
+    def _list_one_ahead(self, folder_id: int) -> None:
+        try:
+            # Who gets there asks again, and is told what is wrong.
+            with suppress(Exception):
+                self.listed(folder_id)
+        finally:
+            with self._lock:
+                self._ahead.discard(folder_id)
+
+    def _rows(self, prefix: str, folder_ids: Sequence[int], low: bytes, high: bytes) -> tuple[list[_Row], int, int]:
+        """What is at this level, and from where to where something may be between low and high."""
         encoded = prefix.encode()
         if encoded + AFTER <= low or encoded >= high:
-            return iter(())
+            return [], 0, 0
         rows = self._level(folder_ids)
         start, end = 0, len(rows)
         if low.startswith(encoded):
@@ -259,7 +296,7 @@ class Folders:
                 start -= 1
         if high.startswith(encoded):
             end = bisect_left(rows, high[len(encoded) :], key=lambda row: row.sort_key)
-        return islice(rows, start, end)
+        return rows, start, max(start, end)
 
     def _level(self, folder_ids: Sequence[int]) -> list[_Row]:
         folders = [self.listed(each) for each in folder_ids]

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 BLOCK = 1024 * 1024
+_OPEN: set[Path] = set()
 
 
 class Spool:
@@ -23,26 +24,36 @@ class Spool:
         self._root = Path(root)
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in self._root.glob("spool-*-*"):
-            if not _is_running(left.name.split("-")[1]):
+            process = left.name.split("-")[1]
+            # In a container the next server may have the number of the one that was killed.
+            if left not in _OPEN if process == str(os.getpid()) else not _is_running(process):
                 shutil.rmtree(left, ignore_errors=True)
         self._folder = self._root / f"spool-{os.getpid()}-{secrets.token_hex(8)}"
+        _OPEN.add(self._folder)
         self._folder.mkdir(mode=0o700)
 
     def new_file(self, name: str) -> Path:
-        """A path for a file of this name."""
-        folder = self._folder / secrets.token_hex(8)
+        """A path for a file of this name, or ("") of no name in particular."""
+        token = secrets.token_hex(16)
+        if not name:
+            return self._folder / token
+        folder = self._folder / token
         folder.mkdir(mode=0o700)
         return folder / name
 
     def remove(self, path: Path) -> None:
         """Remove what `new_file` gave."""
-        shutil.rmtree(path.parent, ignore_errors=True)
+        path.unlink(missing_ok=True)
+        if path.parent != self._folder:
+            with suppress(OSError):
+                path.parent.rmdir()
 
     def keep(self, path: Path) -> str:
-        """Keep a file as a part, beyond the life of this server; its name from now on."""
-        name = f"part-{secrets.token_hex(16)}"
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        """Keep a file of no name as a part, beyond the life of this server; its name from now on.
+
+        It is not synchronised to the disk: whoever uses it compares its MD5.
+        """
+        name = f"part-{path.name}"
         path.replace(self._root / name)
         return name
 
@@ -63,6 +74,7 @@ class Spool:
     def close(self) -> None:
         """Remove the folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
+        _OPEN.discard(self._folder)
 
 
 class SpooledBody:
@@ -87,11 +99,14 @@ class SpooledBody:
         self._file.write(view)
         self.size += view.nbytes
 
-    def append(self, path: Path) -> None:
-        """Append a file, block by block."""
+    def append(self, path: Path) -> str:
+        """Append a file, block by block; its MD5."""
+        digest = hashlib.md5(usedforsecurity=False)
         with path.open("rb") as file:
             while block := file.read(BLOCK):
+                digest.update(block)
                 self.write(block)
+        return digest.hexdigest()
 
     def finish(self) -> None:
         """Nothing more will be written."""

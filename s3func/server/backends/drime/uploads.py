@@ -166,10 +166,16 @@ class Uploads:
             return _upload(row), StoredObject(**orjson.loads(stored))
         return None
 
-    def assemble(self, parts: Sequence[StoredPart], body: SpooledBody) -> None:
-        """Write the parts one after the other into a body."""
+    def assemble(self, parts: Sequence[StoredPart], body: SpooledBody) -> int | None:
+        """Write the parts one after the other into a body; the number of one that the disk has lost or changed."""
         for stored in parts:
-            body.append(self._spool.part(stored.file))
+            try:
+                if body.append(self._spool.part(stored.file)) == stored.part.etag:
+                    continue
+            except FileNotFoundError:
+                pass
+            return stored.part.number
+        return None
 
 
 def _upload(row: Sequence[Any]) -> Upload:
