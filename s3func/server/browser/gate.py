@@ -11,7 +11,7 @@ _RANGE = re.compile(r"(?:[!#$%&'*+.^_`|~A-Za-z0-9-]+)/(?:[!#$%&'*+.^_`|~A-Za-z0-
 _QUALITY = re.compile(r"q=([01](?:\.[0-9]{0,3})?)", re.ASCII)
 # What a program that passes requests on adds to them.
 _PASSED_ON = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-_SIGNED_URL = ("X-Amz-", "AWSAccessKeyId=", "Signature=")
+_OF_SIGNED_URLS = frozenset({"AWSAccessKeyId", "Signature"})
 
 
 def prefers_html(accept: str) -> bool:
@@ -37,7 +37,9 @@ def prefers_html(accept: str) -> bool:
 
 def is_for_s3(request: Request) -> bool:
     """Whether a request is signed, or carries what only clients of S3 and B2 send."""
-    if any(name in request.query for name in _SIGNED_URL):
+    # By their names: a key of an object may look like anything.
+    names = [pair.partition("=")[0] for pair in request.query.split("&")]
+    if any(name in _OF_SIGNED_URLS or name.lower().startswith("x-amz-") for name in names):
         return True
     return any(name == "authorization" or name.startswith(("x-amz-", "amz-sdk-", "x-bz-")) for name in request.headers)
 
