@@ -233,6 +233,10 @@ class Publisher:
             sweep(folder)
         return hidden_name(name)
 
+    def place(self, path: str) -> str:
+        """The full path, for people."""
+        return self._tree.full_path(path)
+
     # --- large files
 
     def target(self, path: str, expected: Side | None, source: str | None) -> SyncTarget:
@@ -275,11 +279,13 @@ class SyncTarget(PathTarget):
         assert self._file is not None
         name = self._relative.rpartition("/")[2]
         self._publisher.check(self._folder, name, self._relative, self._expected)
-        facts = self.facts
-        describe(self._file.descriptor, facts)
+        describe(self._file.descriptor, self.facts)
         super().publish(size, fsync=fsync)
-        if facts.mode is not None:
-            os.chmod(self._folder.at(name), facts.mode, dir_fd=self._folder.descriptor)
+
+    def _present_mode(self) -> int | None:
+        """The permissions that the object tells, else those of the file that is there."""
+        facts: Facts | None = getattr(self, "facts", None)
+        return super()._present_mode() if facts is None or facts.mode is None else facts.mode
 
     @property
     def side(self) -> Side:

@@ -368,6 +368,11 @@ class Mover:
                 result = download.run(fsync=settings.fsync)
             except NotFound as error:
                 return self._not_found(operation, error)
+            except OSError as error:
+                # It is written by a descriptor of its folder, which tells nobody anything.
+                if error.filename == target.path:
+                    error.filename = publisher.place(path)
+                raise
             remote_side = _got(result, result.size, operation.source)
             local = _with_md5_of(target.side, result)
             return Outcome(operation, "done", remote_side, local, result.size - result.resumed)

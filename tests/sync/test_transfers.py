@@ -386,6 +386,21 @@ def test_full_disk(s3: Sides, monkeypatch: pytest.MonkeyPatch, was_there: bool, 
     assert (["f"] if was_there else []) == os.listdir(s3.root)
 
 
+def test_full_disk_is_told_by_its_file(s3: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """T41: the error of a large download names the file, and not the descriptor that it is written by."""
+    s3.put("d/f", bytes(2 * MIB))
+
+    def full(path: str, *_: Any) -> None:
+        raise OSError(errno.ENOSPC, "full", path)
+
+    monkeypatch.setattr("s3func.download.target._PREFLIGHT_BYTES", 0)
+    monkeypatch.setattr("s3func.download.target.check_room", full)
+    outcome = carry_out(s3.remote, s3.tree, download(s3.remote, "d/f"))
+    assert isinstance(outcome.error, OSError)
+    assert (errno.ENOSPC, str(s3.root / "d/f")) == (outcome.error.errno, outcome.error.filename)
+    assert [] == [path for path in s3.root.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize("nameless", [True, False])
 def test_permissions_of_a_new_file(s3: Sides, monkeypatch: pytest.MonkeyPatch, nameless: bool) -> None:
     """T44: a new file has the permissions that any new file gets."""
