@@ -18,7 +18,6 @@ from s3func.cli.sync_options import (
     FILTERS,
     OUTPUT,
     SIDES,
-    STORE,
     carrying_of,
     filters_of,
     sides_of,
@@ -26,7 +25,7 @@ from s3func.cli.sync_options import (
     with_options,
 )
 from s3func.cli.teaching import complete_url
-from s3func.cli.urls import RAW, DataCommand, Stores, is_glob, located
+from s3func.cli.urls import ACCESS, RAW, DataCommand, Stores, is_glob, located
 
 
 @click.command(
@@ -44,7 +43,7 @@ from s3func.cli.urls import RAW, DataCommand, Stores, is_glob, located
 @click.option("--recursive", "-r", is_flag=True, help="All that is in the folder, or below the prefix.")
 @click.option("--no-clobber", is_flag=True, help="Leave alone what is there already.")
 @click.option("--resume", is_flag=True, help="Go on where an interrupted copy of one file ended.")
-@with_options(RAW, CARRYING, FILTERS, SIDES, STORE, OUTPUT)
+@with_options(RAW, CARRYING, FILTERS, SIDES, ACCESS, OUTPUT)
 def cp(sources: tuple[str, ...], target: str, recursive: bool, no_clobber: bool, resume: bool, **options: Any) -> int:
     """Copy SOURCEs to TARGET: paths and s3:// or b2:// URLs, of a pair one at least a URL.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3func.cli.sync_options import (
+    ANONYMOUS,
     CARRYING,
     FILTERS,
     OUTPUT,
@@ -51,7 +52,7 @@ STOPPED = 3
 )
 @click.argument("source", metavar="SOURCE", shell_complete=complete_url)
 @click.argument("target", metavar="TARGET", shell_complete=complete_url)
-@with_options(PLANNING, CARRYING, FILTERS, SIDES, STORE, OUTPUT)
+@with_options(PLANNING, CARRYING, FILTERS, SIDES, STORE, ANONYMOUS, OUTPUT)
 def sync(source: str, target: str, **options: Any) -> int:
     """Make TARGET like SOURCE: a folder and an s3:// or b2:// URL, in either direction, or two URLs.
 
@@ -103,7 +104,7 @@ def apply_(file: Any, journal: str | None, **options: Any) -> int:
 @click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @click.option("--output", "-o", metavar="FILE", help="Write the plan there, for `s3func apply`.")
 @click.option("--json", "as_json", is_flag=True, help="Write the plan to stdout, for `s3func apply -`.")
-@with_options(PLANNING, FILTERS, SIDES, STORE)
+@with_options(PLANNING, FILTERS, SIDES, STORE, ANONYMOUS)
 def plan_(source: str, target: str, output: str | None, as_json: bool, **options: Any) -> int:
     """Show what `s3func sync` would do, and change nothing.
 
@@ -142,7 +143,7 @@ def plan_(source: str, target: str, output: str | None, as_json: bool, **options
 @click.argument("target", metavar="TARGET", shell_complete=complete_url)
 @click.option("--hash", "is_hash", is_flag=True, help="Read all files again, whatever is remembered of them.")
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON per difference.")
-@with_options(FILTERS, SIDES, STORE)
+@with_options(FILTERS, SIDES, STORE, ANONYMOUS)
 def check(source: str, target: str, is_hash: bool, as_json: bool, **options: Any) -> int:
     """Compare SOURCE and TARGET, and change nothing. Exit code 0 if they are the same, 1 if not.
 

@@ -75,6 +75,9 @@ STORE = (
     click.option("--profile", metavar="NAME", help="The profile of URLs that name none."),
     click.option("--region", metavar="REGION", help="The region of the store."),
 )
+ANONYMOUS = (
+    click.option("--no-sign-request", "anonymous", is_flag=True, help="Without credentials, of what is public."),
+)
 FILTERS = (
     click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these out, on both sides."),
     click.option("--include", multiple=True, metavar="GLOB", help="Only these; may be repeated."),
@@ -220,6 +223,8 @@ def _listed(file: Any) -> list[str] | None:
 def sides_of(options: Options) -> Options:
     """Take what reaches and reads both sides out of the others, as plan() and check() take it."""
     taken = {name: options.pop(name) for name in ("endpoint_url", "profile", "region", "symlinks", "names")}
+    if options.pop("anonymous", False):
+        taken["anonymous"] = True
     state = options.pop("state")
     return taken | {"state": None if state == "none" else state}
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 import click
 
 from s3func.cli.report import shown, told
-from s3func.cli.sync_options import STORE, say, usage
+from s3func.cli.sync_options import ANONYMOUS, STORE, say, usage
 from s3func.cli.teaching import TeachingCommand
 from s3func.errors import NoSuchKey, NotFound, NotImplementedByStore, ObjectChanged, S3FuncError
 from s3func.models import ObjectEntry
@@ -38,7 +38,7 @@ BLOCK = 1 << 20
 _MAGIC = re.compile(r"[*?\[]")
 
 # Who asks, for commands that also read what is public.
-ACCESS = (*STORE, click.option("--no-sign-request", "anonymous", is_flag=True, help="Without credentials."))
+ACCESS = (*STORE, *ANONYMOUS)
 RAW = (click.option("--raw", is_flag=True, help="The characters * ? [ of a key are themselves, and no pattern."),)
 JSON = (click.option("--json", "as_json", is_flag=True, help="A line of JSON per row."),)
 DRY_RUN = (click.option("--dry-run", "-n", is_flag=True, help="Change nothing, and show what would be done."),)

@@ -219,3 +219,22 @@ def test_put_says_what_is_wrong_with_its_arguments(shell: Shell) -> None:
     assert (1, 1) == (done.returncode, done.stderr.count(b"\n"))
     assert 2 == shell("put", "-", "{}/").returncode
     assert 2 == shell("put", "-", "{}/k", "--metadata", "x").returncode
+
+
+def test_what_is_public_needs_no_credentials(shell: Shell, session: S3Session) -> None:
+    """--no-sign-request reads with every command that reads, and says nothing of whoever asks."""
+    put(session, "p/a", "p/b")
+    statement = '{"Effect": "Allow", "Principal": "*", "Action": ["s3:GetObject", "s3:ListBucket"], "Resource": ["%s"]}'
+    arn = f"arn:aws:s3:::{session.bucket}"
+    session.put_bucket_policy('{"Version": "2012-10-17", "Statement": [%s]}' % (statement % f'{arn}", "{arn}/*'))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del shell.environment[name]
+    shell.environment |= {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(shell.folder)}
+    access = "--no-sign-request"
+    assert ["{}/p/a", "{}/p/b"] == shell.out("ls", access, "{}/p/")
+    assert ["p/a"] == shell.out("cat", access, "{}/p/a")
+    assert [] == shell.out("cp", access, "{}/p/a", "a")
+    assert 0 == shell("cp", "-r", access, "{}/p", "all").returncode
+    assert 0 == shell("sync", access, "{}/p", "all").returncode
+    assert 0 == shell("check", access, "{}/p", "all").returncode
+    assert "AccessDenied" in shell.fails(1, "put", "a", "{}/new", access)
