@@ -421,9 +421,8 @@ class LocalScan:
             root = printable(self._tree.root)
             raise SyncIncomplete(f"{root!r} cannot be read: {error.strerror}") from error
         if isinstance(error, FileNotFoundError):
-            # Gone between two looks: a file is simply not there any more; of a folder nobody knows what was in it.
-            if is_subtree:
-                self._add(name, "vanished", "it went away during the scan", is_subtree=True, is_harmless=True)
+            # Gone between two looks: somebody deletes it, or puts another one in its place. The next scan will know.
+            self._add(name, "vanished", "it went away during the scan", is_subtree=is_subtree, is_harmless=True)
             return
         self._add(name, "unreadable", f"it cannot be read: {error.strerror}", is_subtree=is_subtree)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,27 @@ def test_bucket_that_goes_away(server: Server, tmp_path: Path, which: str, is_lo
         server.remove_bucket("bucket" if which == "source" else "other")
         with pytest.raises(NoSuchBucket):
             apply(made)
+
+
+def test_file_that_is_being_replaced_during_the_scan(sides: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is listed, and away for a moment, is not deleted in the target by that; the next run knows."""
+    for name in ("a", "b"):
+        sides.write(name, b"1")
+        sides.put(name, b"1")
+    lstat = os.lstat
+
+    def away(path: str) -> os.stat_result:
+        if os.path.basename(path) == "b":
+            raise FileNotFoundError(2, "No such file or directory")
+        return lstat(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s3func.sync.local.os.lstat", away)
+        report = sync(sides.tree, sides.remote, delete="all", max_delete="none", state=None)
+    assert (True, 0) == (report.ok, report.deleted)
+    assert ["p/a", "p/b"] == keys(sides)
+    (sides.root / "b").unlink()
+    assert sync(sides.tree, sides.remote, delete="all", max_delete="none", state=None).deleted == 1
 
 
 @pytest.mark.parametrize("is_upload", [True, False])
