@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,12 @@ from s3func.cli.urls import (
     objects_of,
 )
 from s3func.cli.values import duration, name_values
-from s3func.errors import NotSupported
+from s3func.errors import NotSupported, S3FuncError
 
 if TYPE_CHECKING:
     from s3func.connect import Location
+
+_REGION_SECONDS = 5.0
 
 
 def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -67,17 +70,21 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 def presign(urls: tuple[str, ...], method: str, expires: int, **options: Any) -> int:
     """Make URLs that let whoever has them read (or write, or delete) one object, without credentials, for a while.
 
-    Nothing is looked at: the object need not exist. At Backblaze B2 reading is all that can be given, for all keys that
-    begin with this one. --region must be that of the bucket. With POST the answer is a curl command, or with --json the
-    address and the fields of a form; a key that ends with ${filename} takes the name of the file.
+    The object need not exist. At AWS the region of the bucket is asked for, unless --region says it. At Backblaze B2 reading
+    is all that can be given, for all keys that begin with this one. With POST the answer is a curl command, or with --json
+    the address and the fields of a form; a key that ends with ${filename} takes the name of the file.
     """
     method = method.upper()
     if options["max_size"] is not None and method != "POST":
         raise click.UsageError("--max-size goes with --method POST")
 
+    has_region = options["region"] is not None
+
     def one(url: str) -> int:
         place = located(url, needs_key=True)
         session: Any = stores.session(place)
+        if not has_region:
+            learn_region(session)
         count = 0
         for entry in objects_of(session, place.key, raw=options["raw"]):
             count += 1
@@ -87,6 +94,13 @@ def presign(urls: tuple[str, ...], method: str, expires: int, **options: Any) ->
 
     with Stores(options) as stores:
         return each(urls, one)
+
+
+def learn_region(session: Any) -> None:
+    """A URL for another region than the bucket's is refused, and not redirected; only AWS has that problem."""
+    if str(getattr(session, "endpoint_url", "")).endswith(".amazonaws.com"):
+        with suppress(S3FuncError):
+            session.limited(_REGION_SECONDS).bucket_region()
 
 
 def _make(session: Any, place: Location, method: str, expires: int, options: dict[str, Any]) -> None:

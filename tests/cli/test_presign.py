@@ -10,6 +10,9 @@ from urllib.request import Request, urlopen
 import pytest
 
 from s3func import S3Session
+from s3func.cli.presign import learn_region
+from s3func.message import Request as Asked
+from s3func.message import Response
 from tests.cli.shell import Shell, keys, put
 
 
@@ -108,3 +111,31 @@ def test_presign_takes_patterns(shell: Shell, session: S3Session) -> None:
 def test_presign_refuses_what_makes_no_sense(shell: Shell, arguments: tuple[str, ...], words: str) -> None:
     """Wrong usage is 2 and one line."""
     assert words in shell.fails(2, "presign", *arguments)
+
+
+class Regions:
+    """A store that only says where its buckets are."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __call__(self, request: Asked) -> Response:
+        """Answer a HEAD of a bucket."""
+        self.asked.append(f"{request.method} {request.origin}")
+        return Response(200, {"x-amz-bucket-region": "eu-west-1"})
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "region", "count"),
+    [("https://s3.us-east-1.amazonaws.com", "eu-west-1", 1), ("https://storage.example.com", "us-east-1", 0)],
+)
+def test_presign_learns_the_region_at_aws(endpoint: str, region: str, count: int) -> None:
+    """There a URL for another region is refused: the bucket's is asked for, and nothing is asked of other stores."""
+    transport = Regions()
+    with S3Session("ak", "sk", "my-bucket", endpoint, "us-east-1", transport=transport) as session:
+        learn_region(session)
+        assert f"%2F{region}%2Fs3%2F" in session.presigned_url("GET", "k")
+    assert count == len(transport.asked)
