@@ -54,7 +54,10 @@ EXCUSED = {
     ("README.md", "uv sync\n"): "the commands of .ci/run",
 }
 # Documents whose blocks are run or read by a test of their own.
-ELSEWHERE = {"docs/cli.md": "tests/cli/test_documented.py"}
+ELSEWHERE = {
+    "docs/cli.md": "tests/cli/test_documented.py",
+    "docs/filesystem.md": "tests/ecosystem/test_document.py",
+}
 
 
 class Table:
@@ -186,6 +189,8 @@ def test_no_excuse_is_left_over() -> None:
     for document, begin in EXCUSED:
         assert any(block.text.startswith(begin) for block in blocks(document, *RUN)), (document, begin)
     assert {*ELSEWHERE, *SETUPS} <= {*DOCUMENTS}
+    for document, test in ELSEWHERE.items():
+        assert Path(document).name in read(test)
 
 
 def test_an_excuse_holds_for_one_block() -> None:

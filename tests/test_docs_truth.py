@@ -41,8 +41,8 @@ BORROWED = {
     "xarray",
     "zarr",
 }
-# Keywords that s3func passes on to Dask and Ray.
-PASSED_ON = {"max_retries", "num_cpus", "priority", "resources", "runtime_env"}
+# Keywords of Dask, Ray and fsspec's users, which reach s3func or are passed on by it.
+PASSED_ON = {"max_retries", "num_cpus", "priority", "resources", "runtime_env", "storage_options"}
 
 
 def spans(document: str) -> Iterator[str]:
