@@ -1,6 +1,8 @@
 """What a name given to a mirror stands for: a path of this machine, or a place in a store and a path that stands for it.
 
-1. The path is CACHE/STORE/BUCKET/KEY; STORE is the profile's local_name, "_" without one. It lies below CACHE, always.
+1. The path is CACHE/STORE/BUCKET/KEY; STORE is the profile's local_name, "_" without one. A URL that names its own store,
+   by an endpoint or by b2://, has another STORE than one that does not: two buckets of one name must not be one folder.
+   The path lies below CACHE, always.
 2. Two places overlap when one is the other or lies below it, in steps of whole names: data and data2 do not.
 """
 
@@ -58,6 +60,11 @@ def place_of(remote: object, profile: str | Profile | None, default: str | Profi
     chosen = next((name for name in (location.profile, profile, default) if name is not None), None)
     known = find_profile(chosen) if isinstance(chosen, str) else chosen
     store = NO_PROFILE if chosen is None else known.local_name if known is not None else _folder(str(chosen))
+    if location.endpoint_url is not None:
+        store = f"{store}.{sha256(location.endpoint_url.encode()).hexdigest()[:16]}"
+    if location.scheme != "s3":
+        # No profile's folder has a dot in its name.
+        store = f"{store}.{location.scheme}"
     return Place(location, store, chosen)
 
 

@@ -47,6 +47,24 @@ def test_no_profile_leads_out_of_the_cache(profile: str, make: Make, session: S3
         assert path.resolve() == path
 
 
+def test_stores_that_a_url_names_have_folders_of_their_own(make: Make, tmp_path: Path) -> None:
+    """Buckets of one name in several stores are several folders, so that no store is sent what is another one's."""
+    m = make()
+    urls = [
+        f"s3://{BUCKET}/in",
+        f"b2://{BUCKET}/in",
+        f"s3://https://one.example.com@{BUCKET}/in",
+        f"s3://https://two.example.com@{BUCKET}/in",
+        f"b2://https://one.example.com@{BUCKET}/in",
+        f"s3://team@{BUCKET}/in",
+        f"b2://team@{BUCKET}/in",
+    ]
+    paths = {m.path_of(url) for url in urls}
+    assert len(urls) == len(paths)
+    assert {tmp_path / "cache root"} == {path.parent.parent.parent for path in paths}
+    assert m.path_of(f"s3://one.example.com@{BUCKET}/in") == m.path_of(f"s3://https://one.example.com/{BUCKET}/in")
+
+
 CALLS: list[Callable[[Mirror], Any]] = [
     lambda m: m.download(f"{URL}/in"),
     lambda m: m.upload(f"{URL}/out"),
