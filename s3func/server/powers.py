@@ -30,6 +30,9 @@ as well: a call that raises has changed nothing, and guards are called under the
 1.  Documents are replaced by name, under a guard, without a new version, ETag or time.
 2.  A store without this power refuses a commit with documents (NotImplemented), for nobody could read or change them.
 
+`Tagged`
+1.  A store that edits nothing else may have this alone: the document "tagging" of one version of an object is replaced.
+
 `Identified`
 1.  Ids of versions, markers and uploads are unique in the store, so that one can be found without its bucket and key.
     The version that an upload becomes in a bucket that keeps versions has the upload's id. "null" is nobody's id.
@@ -323,6 +326,14 @@ class Editable(Protocol):
         self, bucket: str, documents: Mapping[str, str | None], guard: BucketGuard | None = None
     ) -> BucketInfo:
         """Replace the named documents of a bucket (None removes), keep the others; return it as it is now."""
+
+
+@runtime_checkable
+class Tagged(Protocol):
+    """Changes the tags of objects, and no other document."""
+
+    def edit_tags(self, bucket: str, key: str, text: str | None, version_id: str | None = None) -> StoredObject:
+        """Replace the tags of one version, written as x-amz-tagging is; None removes them. Errors as of `edit_object`."""
 
 
 def editable(backend: Backend) -> Editable:

@@ -13,7 +13,7 @@ from s3func.server.backend import StoredObject
 from s3func.server.call import Call
 from s3func.server.handlers.objects import version_id
 from s3func.server.payload import Payload
-from s3func.server.powers import editable
+from s3func.server.powers import Tagged, editable
 from s3func.wire.s3xml_config import (
     BUCKET_TAGS_MAX,
     parse_tagging_header,
@@ -69,6 +69,8 @@ def delete_bucket_tagging(call: Call) -> Response:
 
 
 def _edit(call: Call, document: str | None, version: str | None) -> StoredObject:
+    if isinstance(call.backend, Tagged):
+        return call.backend.edit_tags(call.bucket, call.key, document, version)
     return editable(call.backend).edit_object(call.bucket, call.key, {TAGGING: document}, version)
 
 

@@ -570,8 +570,12 @@ def test_a_server_behind_a_server(gateway: SessionBackend, behind: MemoryBackend
             client.put_object("copy", b"other", if_none_match="*")
         with pytest.raises(NoSuchKey):
             client.get_object("missing")
+        client.put_object("tagged", b"", tagging={"a": "b"})
+        client.put_object_tagging("tagged", {"c": "d"})
+        assert {"c": "d"} == client.get_object_tagging("tagged")
+        client.delete_object("tagged")
         with pytest.raises(NotImplementedByStore):
-            client.put_object("tagged", b"", tagging={"a": "b"})
+            client.put_object("public", b"", acl="public-read")
         with client.create_multipart_upload("parts", metadata={"name": "Grüße"}) as upload:
             upload.upload_part(1, body_of(5 * 1024**2))
             upload.upload_part(2, b"end")

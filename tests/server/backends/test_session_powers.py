@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -102,18 +103,17 @@ class TestUploads:
 
     def test_what_a_part_or_a_completion_cannot_say(self, gateway: SessionBackend) -> None:
         """What could not be kept is refused: documents, and other attributes than the upload began with."""
-        for name in ("tagging", "legal-hold"):
+        for name in ("acl", "legal-hold"):
             with pytest.raises(NotImplementedByStore, match=name):
                 gateway.create_upload(BUCKET, "key", ObjectAttributes(documents={name: "x"}))
         upload = gateway.create_upload(BUCKET, "key", PLAIN)
-        with gateway.begin_part(BUCKET, "key", upload.upload_id, 1) as writer:
-            with pytest.raises(NotImplementedByStore):
-                writer.commit({}, {"b2": "x"})
+        with gateway.begin_part(BUCKET, "key", upload.upload_id, 1) as writer, pytest.raises(NotImplementedByStore):
+            writer.commit({}, {"b2": "x"})
         part = put_part(gateway, "key", upload.upload_id, 1, b"body")
         for attributes in (ObjectAttributes(metadata={"a": "b"}), ObjectAttributes(documents={"retention": "x"})):
-            with gateway.begin_complete(BUCKET, "key", upload.upload_id, [(1, part.etag)]) as completion:
-                with pytest.raises(NotImplementedByStore):
-                    completion.commit(attributes)
+            completion = gateway.begin_complete(BUCKET, "key", upload.upload_id, [(1, part.etag)])
+            with completion, pytest.raises(NotImplementedByStore):
+                completion.commit(attributes)
         assert [] == keys_of(gateway)
 
     def test_checksums_of_parts_that_nobody_asked_for_at_the_beginning(self, gateway: SessionBackend) -> None:
@@ -141,6 +141,55 @@ class TestUploads:
         assert (
             hashlib.md5(body).hexdigest() == put(gateway, "key", body).etag == gateway.head_object(BUCKET, "key").etag
         )
+
+
+class TestTags:
+    def test_tags_are_the_store_s(self, gateway: SessionBackend, behind: MemoryBackend) -> None:
+        """Tags go along with puts, uploads and copies, are read and changed by version, and cost nothing without any."""
+        gateway.set_versioning(BUCKET, "Enabled")
+        tagged = ObjectAttributes(documents={"tagging": "a=b&c%20d="})
+        stored = put(gateway, "key", b"body", tagged)
+        assert tagged.documents == stored.documents
+        upload = gateway.create_upload(BUCKET, "parts", tagged)
+        part = put_part(gateway, "parts", upload.upload_id, 1, b"body")
+        with gateway.begin_complete(BUCKET, "parts", upload.upload_id, [(1, part.etag)]) as completion:
+            completion.commit(completion.upload.attributes)
+        for key in ("key", "parts"):
+            assert tagged.documents == behind.head_object(BUCKET, key).documents
+            assert tagged.documents == gateway.head_object(BUCKET, key).documents
+            with gateway.open_object(BUCKET, key) as reader:
+                assert tagged.documents == reader.stored.documents
+        for target, documents in (("same", tagged.documents), ("none", {}), ("other", {"tagging": "e=f"})):
+            with gateway.begin_copy(BUCKET, "key", BUCKET, target) as copy:
+                copy.commit(replace(copy.source, documents=documents))
+            assert documents.get("tagging", "") == behind.head_object(BUCKET, target).documents.get("tagging", "")
+            assert documents == gateway.head_object(BUCKET, target).documents
+        put(gateway, "key", b"new")
+        assert {"tagging": "g=h"} == gateway.edit_tags(BUCKET, "key", "g=h", stored.version_id).documents
+        assert {"tagging": "g=h"} == behind.head_object(BUCKET, "key", stored.version_id).documents
+        assert {} == gateway.head_object(BUCKET, "key").documents
+        assert {} == gateway.edit_tags(BUCKET, "key", None, stored.version_id).documents
+        with pytest.raises(NoSuchKey):
+            gateway.edit_tags(BUCKET, "missing", "a=b")
+
+    def test_who_may_not_read_tags(self, gateway: SessionBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An object whose tags may not be read is read all the same, without them."""
+        put(gateway, "key", b"body", ObjectAttributes(documents={"tagging": "a=b"}))
+
+        def refuse(*_: Any, **__: Any) -> None:
+            raise AccessDenied("no")
+
+        monkeypatch.setattr(S3Session, "get_object_tagging", refuse)
+        assert {} == gateway.head_object(BUCKET, "key").documents
+        assert b"body" == get(gateway, "key")
+
+    def test_a_store_without_tags(self, to_b2: SessionBackend) -> None:
+        """B2 has none: a put with tags is refused, and so is setting them."""
+        with pytest.raises(NotImplementedByStore):
+            put(to_b2, "key", b"", ObjectAttributes(documents={"tagging": "a=b"}))
+        put(to_b2, "key")
+        with pytest.raises(NotImplementedByStore):
+            to_b2.edit_tags(BUCKET, "key", "a=b")
 
 
 class TestVersions:
@@ -319,9 +368,9 @@ class TestB2:
         """B2 makes no large file of one part: it says so, and the upload is still there."""
         upload = to_b2.create_upload(BUCKET, "key", PLAIN)
         part = put_part(to_b2, "key", upload.upload_id, 1, b"all")
-        with to_b2.begin_complete(BUCKET, "key", upload.upload_id, [(1, part.etag)]) as completion:
-            with pytest.raises(InvalidRequest, match="at least 2 parts"):
-                completion.commit(PLAIN)
+        completion = to_b2.begin_complete(BUCKET, "key", upload.upload_id, [(1, part.etag)])
+        with completion, pytest.raises(InvalidRequest, match="at least 2 parts"):
+            completion.commit(PLAIN)
         to_b2.abort_upload(BUCKET, "key", upload.upload_id)
         assert [] == to_b2.list_uploads(BUCKET).rows
 

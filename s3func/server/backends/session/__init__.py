@@ -3,8 +3,8 @@ its buckets, `versions` and `uploads` are two powers, and `backend` joins them.
 
 What a gateway cannot promise, because somebody else keeps the objects:
 
-- Owners, regions and documents of buckets and objects are not kept, and a commit with documents is refused. Of the
-  powers of powers.py it has `Versioned` and `Multipart`, as far as the store behind has them.
+- Owners, regions and documents of buckets and objects are not kept, but for the tags of objects; a commit with others
+  is refused. Of the powers of powers.py it has `Versioned`, `Multipart` and `Tagged`, as far as the store behind has.
 - A guard is asked about the object as it was a moment ago, and the change is sent under the condition that it still is
   (`if_match`, `if_none_match`): as atomic as the conditions of the store are. Where it has none, which its session's
   capabilities say, whatever has a guard is refused.

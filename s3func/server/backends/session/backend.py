@@ -68,7 +68,11 @@ class SessionBackend(SessionVersions, SessionUploads):
         self._check_version(bucket, key, version_id)
         with self._asking(bucket, key, version_id):
             result = self._verbs.get_object(key, self._named(version_id), bucket=bucket, stream=True)
-        stored = stored_of(key, result)
+            try:
+                stored = stored_of(key, result, self._tags_of(bucket, key, result))
+            except BaseException:
+                result.close()
+                raise
 
         def get_range(offset: int, end: int) -> GetResult:
             try:

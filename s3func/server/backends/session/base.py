@@ -19,6 +19,7 @@ from s3func.errors import (
     ServiceError,
     service_error,
 )
+from s3func.results import ObjectResult
 from s3func.server.backend import (
     BucketInfo,
     Guard,
@@ -31,7 +32,9 @@ from s3func.server.backend import (
     run_guard,
 )
 from s3func.server.backends.session.words import (
+    TAGGING,
     BucketVerbs,
+    TagVerbs,
     Verbs,
     VersioningVerbs,
     marker_headers,
@@ -41,6 +44,7 @@ from s3func.server.backends.session.words import (
     stored_of,
 )
 from s3func.session import Session
+from s3func.wire.s3xml_config import parse_tagging_header, tagging_header
 
 KNOWN_SECONDS = 10.0
 """How long a bucket is taken to be what it was when it was seen; what is done with it tells in any case."""
@@ -98,12 +102,37 @@ class SessionBase:
     def head_object(self, bucket: str, key: str, version_id: str | None = None) -> StoredObject:
         self._check_version(bucket, key, version_id)
         with self._asking(bucket, key, version_id):
-            return stored_of(key, self._verbs.head_object(key, self._named(version_id), bucket=bucket))
+            result = self._verbs.head_object(key, self._named(version_id), bucket=bucket)
+            return stored_of(key, result, self._tags_of(bucket, key, result))
+
+    def edit_tags(self, bucket: str, key: str, text: str | None, version_id: str | None = None) -> StoredObject:
+        self._check_version(bucket, key, version_id)
+        session = self._session
+        if not isinstance(session, TagVerbs):
+            raise NotImplementedByStore("The store behind this server has no tags.", bucket=bucket, key=key)
+        with self._asking(bucket, key, version_id):
+            if text:
+                tags = parse_tagging_header(text)
+                session.put_object_tagging(key, tags, version_id=self._named(version_id), bucket=bucket)
+            else:
+                session.delete_object_tagging(key, version_id=self._named(version_id), bucket=bucket)
+        return self.head_object(bucket, key, version_id)
 
     def close(self) -> None:
         """Close the session."""
         self._closed = True
         self._session.close()
+
+    def _tags_of(self, bucket: str, key: str, result: ObjectResult) -> str:
+        """The tags of what an answer describes; asked for only where it says that there are any."""
+        if result.headers.get("x-amz-tagging-count", "0") == "0" or not isinstance(self._session, TagVerbs):
+            return ""
+        try:
+            tags = self._session.get_object_tagging(key, version_id=result.version_id, bucket=bucket)
+        except (AccessDenied, NotFound, NotImplementedByStore):
+            # Not everybody may read them, and the object may be gone by now.
+            return ""
+        return tagging_header(tags)
 
     def _versioning(self, bucket: str) -> Versioning | None:
         """Whether the bucket keeps versions, None where that cannot be learned. NoSuchBucket."""
@@ -212,6 +241,7 @@ class SessionBase:
             headers=dict(attributes.headers),
             metadata=dict(attributes.metadata),
             checksums=dict(attributes.checksums),
+            documents={name: text for name, text in attributes.documents.items() if name == TAGGING},
             version_id=version_id,
         )
 

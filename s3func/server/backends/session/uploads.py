@@ -25,6 +25,7 @@ from s3func.server.backends.session.bodies import SessionCompletion, SessionPart
 from s3func.server.backends.session.words import (
     UPLOAD_CHECKSUM,
     PartVerbs,
+    check_documents,
     seconds_of,
     speaks_s3,
     upload_options,
@@ -231,8 +232,7 @@ class SessionUploads(SessionBase):
         began = upload.attributes
         if (attributes.headers, attributes.metadata) != (began.headers, began.metadata):
             raise NotImplementedByStore("The store behind this server takes attributes when an upload begins.")
-        if unknown := attributes.documents.keys() - {UPLOAD_CHECKSUM}:
-            raise NotImplementedByStore(f"The store behind this server keeps no {min(unknown)}.")
+        check_documents(attributes.documents, UPLOAD_CHECKSUM)
         # The store knows the checksums of parts by the algorithm that the upload was begun with; others are ours.
         is_asked = UPLOAD_CHECKSUM in began.documents and speaks_s3(self._session.capabilities)
         named = [CompletedPart(part.number, part.etag, part.checksums if is_asked else {}) for part in parts]

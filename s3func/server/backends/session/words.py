@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -40,6 +41,8 @@ _KEPT = (*_ARGUMENTS, _REDIRECT)
 # These a copy does not take from its source, whatever else it takes.
 _OWN = frozenset({_STORAGE_CLASS, _REDIRECT})
 _CHECKSUM = "x-amz-checksum-"
+TAGGING = "tagging"
+"""The document of an object's tags, written as the header x-amz-tagging is. The only one that a gateway passes on."""
 UPLOAD_CHECKSUM = "checksum"
 """The document that says "algorithm type" of an upload in parts: handlers/multipart.py writes and reads it."""
 # What S3 says about a delete marker, and no other header of a refusal is for our client.
@@ -87,6 +90,19 @@ class VersioningVerbs(Protocol):
 
 
 @runtime_checkable
+class TagVerbs(Protocol):
+    """A Session of a store whose objects have tags."""
+
+    def get_object_tagging(self, key: str, *, version_id: str | None = None, bucket: str | None = None) -> Any: ...
+
+    def put_object_tagging(
+        self, key: str, tags: Any, *, version_id: str | None = None, bucket: str | None = None
+    ) -> None: ...
+
+    def delete_object_tagging(self, key: str, *, version_id: str | None = None, bucket: str | None = None) -> None: ...
+
+
+@runtime_checkable
 class PartVerbs(Protocol):
     """A Session that takes objects in parts."""
 
@@ -114,7 +130,7 @@ class BulkDeletion(Protocol):
     def delete_objects(self, keys: Any = None, *, bucket: str | None = None) -> list[Any]: ...
 
 
-def stored_of(key: str, result: ObjectResult) -> StoredObject:
+def stored_of(key: str, result: ObjectResult, tags: str = "") -> StoredObject:
     """The object that an answer describes."""
     headers = result.headers
     return StoredObject(
@@ -125,6 +141,7 @@ def stored_of(key: str, result: ObjectResult) -> StoredObject:
         headers={name: headers[name] for name in _KEPT if name in headers},
         metadata=result.user_metadata,
         version_id=result.version_id,
+        documents={TAGGING: tags} if tags else {},
         checksums={
             name.removeprefix(_CHECKSUM): value
             for name, value in headers.items()
@@ -176,24 +193,33 @@ def upload_options(attributes: ObjectAttributes, capabilities: Capabilities) -> 
 def copy_options(source: StoredObject, attributes: ObjectAttributes, capabilities: Capabilities) -> dict[str, Any]:
     """Likewise for copy_object. Content headers and metadata are not said where the source has the same."""
     options = _options(attributes)
+    tags = options.pop("tagging", "")
+    if tags != source.documents.get(TAGGING, ""):
+        options["tagging"] = tags
     if speaks_s3(capabilities):
         for name in attributes.checksums.keys() - source.checksums.keys():
             # One that was computed from the same bytes: the store computes it as well.
             options["headers"]["x-amz-checksum-algorithm"] = name.upper()
     if _content_headers(source) == _content_headers(attributes) and source.metadata == attributes.metadata:
-        return {name: value for name, value in options.items() if name in {"storage_class", "headers"}}
+        return {name: value for name, value in options.items() if name in {"storage_class", "headers", "tagging"}}
     return options
 
 
-def _options(attributes: ObjectAttributes) -> dict[str, Any]:
-    if attributes.documents:
-        name = next(iter(attributes.documents))
+def check_documents(documents: Mapping[str, str], *known: str) -> None:
+    """NotImplementedByStore for one that cannot be passed on."""
+    for name in documents.keys() - {TAGGING, *known}:
         raise NotImplementedByStore(f"The store behind this server keeps no {name}.")
+
+
+def _options(attributes: ObjectAttributes) -> dict[str, Any]:
+    check_documents(attributes.documents)
     headers = attributes.headers
     options: dict[str, Any] = {_ARGUMENTS[name]: value for name, value in headers.items() if name in _ARGUMENTS}
     # Encoded words are how S3's headers carry other letters: the session writes them as its store wants to have them.
     options["metadata"] = {name: decode_metadata(value) for name, value in attributes.metadata.items()}
     options["headers"] = {name: value for name, value in headers.items() if name not in _ARGUMENTS}
+    if TAGGING in attributes.documents:
+        options["tagging"] = attributes.documents[TAGGING]
     return options
 
 
