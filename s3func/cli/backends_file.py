@@ -65,6 +65,14 @@ def read_table(name: str) -> Mapping[str, Any]:
     return tables[name]
 
 
+def complete_name(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What the TAB key puts where the name of a backend is expected; nothing where the file cannot be read."""
+    try:
+        return sorted(name for name in read_tables() if name.startswith(incomplete))
+    except click.ClickException:
+        return []
+
+
 def is_readable_by_others() -> bool:
     """Whether somebody else on this machine may read the file."""
     try:

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3func.cli.backends_file import backends_path, change_tables, check_name, read_table, read_tables
+from s3func.cli.backends_file import backends_path, change_tables, check_name, complete_name, read_table, read_tables
 from s3func.cli.obscure import is_obscured, obscure_text, read_secret, reveal
 from s3func.cli.stores import (
     BACKENDS,
     assignment,
     backend_type,
     complete,
+    complete_type,
     masked,
     open_store,
     table_settings,
@@ -97,7 +98,7 @@ def list_(as_json: bool) -> None:
     s3func config show mylocal
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name)
 @click.option("--json", "as_json", is_flag=True, help="One object of JSON.")
 def show(name: str, as_json: bool) -> int:
     """The settings of one backend, without its secrets. Exit code 1 if it cannot be used."""
@@ -147,7 +148,11 @@ def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.argument("name")
 @click.option(
-    "--type", "kind", metavar="TYPE", help=f"{', '.join(BACKENDS)}, or module:Class. Without it, you are asked."
+    "--type",
+    "kind",
+    metavar="TYPE",
+    shell_complete=complete_type,
+    help=f"{', '.join(BACKENDS)}, or module:Class. Without it, you are asked.",
 )
 @_settings_options
 def add(name: str, kind: str | None, assignments: tuple[str, ...], secrets: tuple[str, ...]) -> None:
@@ -171,7 +176,7 @@ def add(name: str, kind: str | None, assignments: tuple[str, ...], secrets: tupl
     s3func config edit archive --unset bucket
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name)
 @_settings_options
 @click.option("--unset", "unset", multiple=True, metavar="NAME", help="Forget a setting.")
 def edit(name: str, assignments: tuple[str, ...], secrets: tuple[str, ...], unset: tuple[str, ...]) -> None:
@@ -204,7 +209,7 @@ def edit(name: str, assignments: tuple[str, ...], secrets: tuple[str, ...], unse
     s3func config remove mylocal
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name)
 def remove(name: str) -> None:
     """Forget a backend. What is stored in it stays."""
     read_table(name)
@@ -222,7 +227,7 @@ def remove(name: str) -> None:
     s3func config test mylocal
     """,
 )
-@click.argument("name")
+@click.argument("name", shell_complete=complete_name)
 def test(name: str) -> None:
     """Open a backend and count its buckets; nothing is written."""
     try:
@@ -246,7 +251,7 @@ def test(name: str) -> None:
     s3func config types session
     """,
 )
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_type)
 @click.option("--json", "as_json", is_flag=True, help="A line of JSON per setting.")
 def types(name: str | None, as_json: bool) -> None:
     """What types of backends there are, and the settings of each."""

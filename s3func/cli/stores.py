@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from s3func.cli.backends_file import backends_path, is_readable_by_others, read_table
+from s3func.cli.backends_file import backends_path, complete_name, is_readable_by_others, read_table
 from s3func.cli.obscure import is_obscured, reveal
 from s3func.server.backends.settings import (
     BackendType,
@@ -138,6 +138,11 @@ def _instead(setting: Setting) -> str:
     return " or ".join([*ways, f"use s3func config with --secret {setting.name}"])
 
 
+def complete_type(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """What the TAB key puts where a type of backends is expected."""
+    return [name for name in BACKENDS if name.startswith(incomplete)]
+
+
 def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that name a store."""
     options = [
@@ -151,12 +156,14 @@ def store_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--backend",
             "backend_name",
             metavar="TYPE",
+            shell_complete=complete_type,
             help=f"Where objects are kept: {', '.join(BACKENDS)}, or the class of another distribution, module:Class. "
             "local with --path and memory without it are assumed; session is a gateway to another store.",
         ),
         click.option(
             "--backend-config",
             metavar="NAME",
+            shell_complete=complete_name,
             help="The backend of this name in backends.toml (s3func config); options change what it says.",
         ),
         click.option(

@@ -12,9 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from s3func import testing
+from s3func.cli import main
 from s3func.cli.backends_file import change_tables
 from s3func.cli.obscure import is_obscured, obscure_text, reveal
 from s3func.cli.stores import BACKENDS, backend_type
@@ -315,10 +318,27 @@ class TestQuestions:
         assert not shell.file.exists()
 
 
+def test_names_and_types_are_completed(shell: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The TAB key knows the names in the file and the types there are, and says nothing where the file is broken."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", shell.environment["XDG_CONFIG_HOME"])
+
+    def completed(*words: str, last: str) -> list[str]:
+        found = ShellComplete(main.s3func, {}, "s3func", "_X").get_completions([*words], last)
+        return [item.value for item in found]
+
+    assert [] == completed("config", "show", last="")
+    shell.write('[mine]\ntype = "memory"\n[my-other]\ntype = "memory"\n[archive]\ntype = "memory"\n')
+    for words in (("config", "show"), ("config", "edit"), ("config", "remove"), ("serve", "--backend-config")):
+        assert ["mine", "my-other"] == completed(*words, last="m")
+    assert [] == completed("config", "add", last="m")
+    for line in ("config add new --type", "config types", "serve --backend"):
+        assert ["session"] == completed(*line.split(), last="se"), line
+    shell.write("broken = ")
+    assert [] == completed("config", "show", last="")
+
+
 def test_somebody_else_was_faster(shell: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change that is made while another one is made is not lost: the later one is told to try again."""
-    import click
-
     monkeypatch.setenv("XDG_CONFIG_HOME", shell.environment["XDG_CONFIG_HOME"])
     shell.write('[one]\ntype = "memory"\n')
 
