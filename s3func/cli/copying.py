@@ -344,7 +344,7 @@ def _told(source: Source, target: Target, error: Exception) -> int:
     if isinstance(error, S3FuncError):
         tell(error)
     elif isinstance(error, click.ClickException):
-        say(shown(f"s3func: {error.format_message()}"))
+        say(f"s3func: {error.format_message()}")
         return error.exit_code
     else:
         path = getattr(error, "filename", None) or (source.path if source.place is None else target.path)

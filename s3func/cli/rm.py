@@ -160,7 +160,7 @@ def _batch(session: Session, batch: list[ObjectEntry]) -> tuple[Iterator[tuple[s
     except DeleteFailed as error:
         for key, version_id, code, message in error.failures:
             version = f" (version {version_id})" if version_id else ""
-            say(shown(f"s3func: not deleted: {key}{version}: {code} {message}"))
+            say(f"s3func: not deleted: {key}{version}: {code} {message}")
         kept = {(failure[0], failure[1]) for failure in error.failures}
         return ((row.key, row.version_id, False) for row in batch if (row.key, row.version_id) not in kept), 1
     return ((row.key, row.version_id, row.delete_marker and row.version_id is None) for row in deleted), 0

@@ -149,7 +149,7 @@ def check(source: str, target: str, is_hash: bool, as_json: bool, **options: Any
 
     A line per name that is not alike: how, the name, why.
     """
-    from s3func.cli.sync_events import shown
+    from s3func.cli.report import shown
     from s3func.sync.checking import check as compare
 
     filters = filters_of(options)

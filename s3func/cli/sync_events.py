@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any, Self
 
 import click
 
+from s3func.cli.report import shown
 from s3func.sync.events import (
     BytesMoved,
     Deleted,
@@ -33,11 +34,6 @@ _MOVING = frozenset({"upload", "download", "copy"})
 
 class FailedFast(Exception):
     """Ends a run at its first failure; raised by the listener, caught by the command."""
-
-
-def shown(name: str) -> str:
-    """A name on one line of a terminal."""
-    return name if name.isprintable() else ascii(name)[1:-1]
 
 
 def line_of(operation: Operation) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from s3func.cli.report import parse_size
+from s3func.cli.report import parse_size, shown
 from s3func.cli.teaching import TeachingCommand
 
 if TYPE_CHECKING:
@@ -253,5 +253,5 @@ def usage() -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A line on stderr."""
-    click.echo(text, file=sys.stderr)
+    """A line on stderr, whatever names are in it."""
+    click.echo(shown(text), file=sys.stderr)

@@ -299,7 +299,7 @@ def each(urls: Iterable[str], do: Callable[[str], int | None]) -> int:
             # Wrong usage ends it; what is wrong with one of them does not.
             if isinstance(error, click.UsageError):
                 raise
-            say(shown(f"s3func: {error.format_message()}"))
+            say(f"s3func: {error.format_message()}")
             code = max(code, error.exit_code)
     return code
 
