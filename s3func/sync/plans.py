@@ -22,7 +22,7 @@ from s3func.sync.examining import Examiner
 from s3func.sync.filters import Filters
 from s3func.sync.guards import Guard, MaxDelete, MaxDeleteLike, Proofs, parse_max_delete
 from s3func.sync.local import LocalTree, Symlinks
-from s3func.sync.names import NamePolicy
+from s3func.sync.names import OURS, NamePolicy
 from s3func.sync.operation import Kind, Operation
 from s3func.sync.planning import DELETES, Delete, Planner, Rules, Way
 from s3func.sync.spool import Spool, dumps, loads, packed, unpacked
@@ -130,6 +130,7 @@ def plan(
         if side is not value and its_session is None and not isinstance(side, LocalTree):
             made.append(side.session)
         sides.append(side)
+    _check_apart(sides[0], sides[1], filters)
     memory = State.open(sides[0], sides[1], state)
     local = next((side for side in sides if isinstance(side, LocalTree)), None)
     options = PlanOptions(
@@ -468,6 +469,21 @@ def _proof(fields: dict[str, Any]) -> ScanProof:
     problems = tuple(Problem(**problem) for problem in fields["problems"])
     identity = fields["identity"]
     return ScanProof(**{**fields, "problems": problems, "identity": None if identity is None else tuple(identity)})
+
+
+def _check_apart(source: Endpoint, target: Endpoint, filters: Filters | None) -> None:
+    """ValueError where one prefix lies in the other: a sync would copy its own copies, or delete its own source."""
+    if isinstance(source, LocalTree) or isinstance(target, LocalTree):
+        return
+    outer, inner = sorted((side.url.removesuffix("/") + "/" for side in (source, target)), key=len)
+    if not inner.startswith(outer):
+        return
+    below = inner[len(outer) :].rstrip("/")
+    # What no scan of the outer one sees does not lie in it.
+    if below and (OURS.search(below) or (filters is not None and filters.prunes(below))):
+        return
+    what = f"excluding {below + '/'!r} would keep them apart" if below else "they are the same"
+    raise ValueError(f"source and target overlap: {source.url} and {target.url}; {what}")
 
 
 def _kind_of(source: Endpoint, target: Endpoint) -> Kind:

@@ -435,3 +435,40 @@ def test_sessions_that_plan_made_are_closed_with_it(tmp_path: Path, monkeypatch:
     with plan(tmp_path, "s3://two/p", session=sides.session, state=None):
         pass
     assert ["one"] == closed
+
+
+@pytest.mark.parametrize("store", ["s3", "b2"])
+@pytest.mark.parametrize(("source", "target"), [("p/q", "p"), ("p", "p/q"), ("p", "p"), ("", "p"), ("p/q/r", "")])
+def test_prefixes_that_overlap_are_refused(tmp_path: Path, store: str, source: str, target: str) -> None:
+    """A prefix is not synced with one that lies in it, or around it: its own source would be what is extraneous."""
+    sides = Sides(tmp_path, store=store)
+    first, second = (RemotePrefix(sides.session, prefix=prefix) for prefix in (source, target))
+    sides.requests()
+    with pytest.raises(ValueError, match="overlap"):
+        plan(first, second, delete="all")
+    assert [] == sides.requests()
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "exclude"),
+    [("p/q", "p2", ()), ("p", "pq", ()), ("p/q", "p", "q/"), ("p", "p/q", "/q/**"), ("p/.s3func-trash/run", "p", ())],
+)
+def test_prefixes_that_are_kept_apart(tmp_path: Path, source: str, target: str, exclude: Any) -> None:
+    """Where a filter hides the one from the other, or both only begin alike, nothing of the source is ever deleted."""
+    sides = Sides(tmp_path)
+    first, second = (RemotePrefix(sides.session, prefix=prefix) for prefix in (source, target))
+    for side in (first, second):
+        sides.session.put_object(side.key("x"), b"1")
+    sides.session.put_object(second.key("extra"), b"1")
+    filters = Filters(exclude=exclude)
+    with plan(first, second, delete="all", max_delete="none", filters=filters, state=None) as made:
+        assert [("delete", "extra")] == [(step.kind, step.name) for step in made]
+
+
+def test_buckets_whose_names_begin_alike_are_apart(tmp_path: Path) -> None:
+    """All of a bucket goes into another one, whatever that is called."""
+    sides = Sides(tmp_path)
+    sides.session.create_bucket("bucket-2")
+    sides.session.put_object("x", b"1")
+    with plan(RemotePrefix(sides.session), RemotePrefix(sides.session, "bucket-2"), state=None) as made:
+        assert ["x"] == [step.name for step in made]
