@@ -11,8 +11,10 @@ from s3func.errors import (
     InvalidCredentials,
     InvalidRequest,
     NoSuchBucket,
+    NoSuchKey,
     NotImplementedByStore,
     NotSupported,
+    PreconditionFailed,
     Redirected,
     RequestTimeTooSkewed,
     S3FuncError,
@@ -231,6 +233,10 @@ def refusal_of(error: Exception, bucket: str | None, key: str | None) -> Service
     """What a backend raises for what a session raised."""
     if isinstance(error, NoSuchBucket):
         return no_such_bucket(bucket or "")
+    if isinstance(error, PreconditionFailed | NoSuchKey) and error.maybe_applied:
+        # What came in between may have been this very request, whose answer was lost: to say that the condition did not
+        # hold would be to say that nothing was done.
+        return ServerError("Whether the store behind this server has done it is not known.", bucket=bucket, key=key)
     if isinstance(error, InvalidCredentials | RequestTimeTooSkewed | Redirected):
         return ServerError("The store behind this server does not accept this server.")
     if isinstance(error, ServiceError):
