@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from s3func.errors import ProtocolError, ServiceError, service_error
+from s3func.errors import ProtocolError, ServiceError, TransportError, service_error
 from s3func.message import Request, Response
 from s3func.server.addressing import bucket_of_host, parse_query
 from s3func.server.browser import views
@@ -193,6 +193,13 @@ class Site:
             response = self._refusal(request, error, visit)
         except ProtocolError:
             fault = service_error("InternalError", "The store gave an answer that cannot be understood.")
+            response = self._refusal(request, fault, visit)
+        except TransportError:
+            # A connection that is to break off: a fault, or a browser that has gone.
+            raise
+        except Exception:
+            logger.exception("%s %s failed", request.method, request.path)
+            fault = service_error("InternalError", "The page failed; the server's log says why.")
             response = self._refusal(request, fault, visit)
         if visit is not None and visit.visitor.cookie and "set-cookie" not in response.headers:
             _set_cookie(request, response, visit.visitor.cookie)

@@ -559,3 +559,24 @@ def test_faults_reach_the_pages(server: Server, agent: Agent) -> None:
         page = agent.get(f"{FOLDER}/bucket?bucket=bkt")
         assert (500, "Internal error") == (page.status, page.title)
     assert 200 == agent.get(f"{FOLDER}/bucket?bucket=bkt").status
+
+
+def test_a_page_that_fails(agent: Agent, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A mistake of ours is a page that says so, and a traceback in the log; the connection goes on."""
+
+    def fail(*arguments: object) -> bytes:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("s3func.server.browser.views.buckets_page", fail)
+        page = agent.get("/")
+    assert (500, "Internal error") == (page.status, page.title)
+    assert "ZeroDivisionError" in caplog.text
+    assert "ZeroDivisionError" not in page.text
+    assert "Buckets" == agent.get("/").title
+
+
+def test_a_connection_that_is_to_break_off(server: Server, agent: Agent) -> None:
+    """A fault that resets a client's connection resets the browser's as well."""
+    with server.faults.add("ListBuckets", reset="before"), pytest.raises(OSError):
+        agent.get("/")
