@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from s3func.cli.copying import FOLDER, Copier, Pair, Source, Target, carry_out_each, is_one_store, pairs
-from s3func.cli.report import shown
 from s3func.cli.sync_options import BWLIMIT, PROGRESS, VERBOSE, with_options
 from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
@@ -78,7 +77,7 @@ def _check_apart(found: list[Pair]) -> None:
         if target.place is None or (other := sources.get((target.place.bucket, target.place.key))) is None:
             continue
         if other is not source:
-            raise click.UsageError(f"{shown(target.shown)} is a source and a target: move in two steps")
+            raise click.UsageError(f"{target.shown} is a source and a target: move in two steps")
 
 
 def _remove_empty(root: str, paths: list[str]) -> None:
@@ -111,7 +110,7 @@ class _Mover:
 
     def _left_alone(self, target: str) -> bool:
         """Told, because the source is still there."""
-        raise click.ClickException(f"not moved, for it exists: {shown(target)}")
+        raise click.ClickException(f"not moved, for it exists: {target}")
 
     def _file(self, path: str, target: Target) -> bool:
         place = target.place
@@ -120,7 +119,7 @@ class _Mover:
             raise click.UsageError("stdin cannot be moved; s3func put stores it")
         before = os.lstat(path)
         if not stat.S_ISREG(before.st_mode):
-            raise click.ClickException(f"not moved, for it is no file: {shown(path)}")
+            raise click.ClickException(f"not moved, for it is no file: {path}")
         put = self.copier.upload(path, target)
         if put is None:
             return self._left_alone(place.url)
@@ -129,13 +128,15 @@ class _Mover:
             raise ChecksumMismatch(f"{place.url} is not what was sent: {path!r} stays")
         now = os.lstat(path)
         if _times(now) != _times(before):
-            raise click.ClickException(f"{shown(path)} was changed while it was copied: it stays, and so does the copy")
+            raise click.ClickException(f"{path} was changed while it was copied: it stays, and so does the copy")
         os.unlink(path)
         return True
 
     def _to_file(self, place: Location, path: str) -> bool:
         if path == "-":
             raise click.UsageError("nothing is moved to stdout; s3func cat writes it there")
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise click.ClickException(f"not moved, for what is there is no file: {path}")
         session = self.copier.session(place)
         before = session.head_object(place.key)
         got = self.copier.download(place, path, if_match=before.etag or None)

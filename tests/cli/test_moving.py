@@ -157,6 +157,14 @@ def test_mv_onto_itself_is_refused(shell: Shell, session: S3Session, server: tes
     assert b"k" == session.get_object("k").data
 
 
+def test_mv_into_what_keeps_nothing_is_refused(shell: Shell, session: S3Session) -> None:
+    """A device and a pipe are no places for the only copy."""
+    put(session, "k")
+    for target in ("/dev/null", "/dev/stdout", "-"):
+        assert "s3func" in shell("mv", "{}/k", target).stderr.decode()
+    assert ["k"] == keys(session)
+
+
 def test_mv_with_no_clobber_keeps_both(shell: Shell, session: S3Session) -> None:
     """--no-clobber ends with 1 and leaves source and target alone, in every direction."""
     put(session, "a", "b")

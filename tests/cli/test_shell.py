@@ -238,3 +238,42 @@ def test_what_is_public_needs_no_credentials(shell: Shell, session: S3Session) -
     assert 0 == shell("sync", access, "{}/p", "all").returncode
     assert 0 == shell("check", access, "{}/p", "all").returncode
     assert "AccessDenied" in shell.fails(1, "put", "a", "{}/new", access)
+
+
+ODD = [
+    "a//b",
+    "../x",
+    "./y",
+    "/lead",
+    "tail/",
+    "%20",
+    "a b",
+    "-n",
+    "--help",
+    "ü/日本",
+    "q?x#y",
+    "[z]*",
+    "a\nb",
+    "\x7f",
+    "'\"$HOME",
+]
+
+
+def test_keys_are_exact_everywhere(shell: Shell, session: S3Session) -> None:
+    """What stands behind the bucket's slash is the key for every command that writes or reads one."""
+    for key in ODD:
+        # Behind a slash, put would add the name of the file.
+        session.put_object(key, b"<tail/>") if key == "tail/" else shell.out(
+            "put", "-", "{}/" + key, data=f"<{key}>".encode()
+        )
+    assert sorted(ODD) == sorted(keys(session))
+    urls = ["{}/" + key for key in ODD]
+    assert "".join(f"<{key}>" for key in ODD) == shell("cat", "--raw", *urls).stdout.decode()
+    for command in ("stat", "presign"):
+        assert ODD == [row["key"] for row in shell.rows(command, "--json", "--raw", *urls)]
+    assert urls == [row["name"] for row in shell.rows("hash", "--json", "--raw", *urls)]
+    assert len(ODD) == len(shell.out("ls", "-r", "{}"))
+    assert [] == shell.out("cp", "--raw", "{}/[z]*", "{}/../x/[z]*")
+    assert b"<[z]*>" == session.get_object("../x/[z]*").data
+    assert 0 == shell("rm", "--raw", *urls).returncode
+    assert ["../x/[z]*"] == keys(session)
