@@ -62,6 +62,9 @@ class FakeDrime:
         self.has_twin_folders = False
         self.page_max = 1000
         self.ranges = True
+        self.redirects = False
+        self.incomplete = 0
+        self.seconds = 0.0
         self._uploads: dict[str, dict[int, bytes]] = {}
         self._stored: dict[str, bytes] = {}
         self._faults: list[Fault] = []
@@ -107,7 +110,9 @@ class FakeDrime:
             *folders, name = path.split("/")
             parent: int | None = None
             for folder in folders:
-                parent = self._child(parent, folder, workspace) or self._new(folder, parent, workspace, None)
+                found = self._child(parent, folder, workspace)
+                is_it = found is not None and self.entries[found]["name"] == folder
+                parent = found if is_it else self._new(folder, parent, workspace, None)
             return self._new(name, parent, workspace, body)
 
     def change(self, entry_id: int, body: bytes | None = None, **fields: Any) -> None:
@@ -137,6 +142,7 @@ class FakeDrime:
                 self._faults.remove(fault)
             if not path.startswith("/presigned/"):
                 self.authorizations.append(headers.get("authorization", ""))
+        time.sleep(self.seconds)
         if fault is not None:
             time.sleep(fault.seconds)
             if fault.when == "before":
@@ -156,6 +162,8 @@ class FakeDrime:
         return _json({"message": "this is broken"}, fault.status, **extra)
 
     def _route(self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes) -> Answer:
+        if path.startswith("/presigned/download/"):
+            return self._download(path.rpartition("/")[2], headers)
         if path.startswith("/presigned/"):
             _, _, upload, number = path.split("/")
             self._uploads[upload][int(number)] = body
@@ -165,6 +173,8 @@ class FakeDrime:
         if path == "/uploads":
             return self._upload(headers, body)
         if path.startswith("/file-entries/download/"):
+            if self.redirects:
+                return Answer(302, b"", {"location": f"{self.url}/presigned/download/{path.rpartition('/')[2]}?sig=x"})
             return self._download(path.rpartition("/")[2], headers)
         data: dict[str, Any] = json.loads(body) if body else {}
         if path == "/drive/file-entries":
@@ -239,6 +249,9 @@ class FakeDrime:
         if parent is not None and self._entry(parent, workspace) is None:
             return _json({"message": "The selected parent is invalid"}, 422)
         entry_id = self._new(fields["relativePath"].decode(), parent, workspace, fields["file"])
+        if self.incomplete:
+            self.incomplete -= 1
+            self.entries[entry_id]["users"] = []
         return _json({"fileEntry": self.entries[entry_id], "status": "success"}, 201)
 
     def _s3(self, path: str, data: dict[str, Any]) -> Answer:

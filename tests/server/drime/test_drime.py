@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import hashlib
 import logging
+import os
 import pickle
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from datetime import timedelta
@@ -20,6 +22,7 @@ from s3func.clock import SYSTEM_CLOCK
 from s3func.errors import (
     BucketNotEmpty,
     Conflict,
+    InvalidRequest,
     NoSuchBucket,
     NoSuchKey,
     PreconditionFailed,
@@ -370,6 +373,52 @@ class TestFaults:
             store.delete_bucket("bucket")
         assert {"bucket/key": b"body"} == files_of(drime)
 
+    def test_a_download_elsewhere(self, drime: FakeDrime, drime_url: str, tmp_path: Path) -> None:
+        """Drime may send whoever reads to another URL; the range goes along, the key goes to Drime only."""
+        drime.redirects = True
+        settings = {"api_key": API_KEY, "api_url": drime_url, "cache_path": str(tmp_path / "cache.db")}
+        backend = DrimeBackend.from_settings(settings)
+        try:
+            backend.create_bucket("bucket")
+            put(backend, "key", body_of(50_000))
+            with backend.open_object("bucket", "key") as reader:
+                assert body_of(50_000)[20_000:20_010] == reader.read_at(20_000, 10)
+        finally:
+            backend.close()
+        assert 1 == drime.count("GET /presigned/download")
+
+    def test_an_upload_that_drime_left_half_done(self, store: DrimeBackend, drime: FakeDrime) -> None:
+        """An entry that is of nobody is no upload: it is deleted and sent again, and nobody ever sees it."""
+        drime.incomplete = 2
+        put(store, "key", b"body")
+        assert 3 == drime.count("POST /uploads")
+        assert {"bucket/key": b"body"} == files_of(drime)
+
+    def test_a_part_that_the_disk_lost(self, store: DrimeBackend, drime: FakeDrime, tmp_path: Path) -> None:
+        """A part that is not what was sent makes no object; it can be sent again."""
+        upload = store.create_upload("bucket", "key", PLAIN)
+
+        def send() -> tuple[int, str]:
+            with store.begin_part("bucket", "key", upload.upload_id, 1) as writer:
+                writer.write(b"part")
+                return 1, writer.commit().etag
+
+        def complete(part: tuple[int, str]) -> None:
+            with store.begin_complete("bucket", "key", upload.upload_id, [part]) as completion:
+                completion.commit(PLAIN)
+
+        for damage in (lambda path: path.write_bytes(b"tra\0"), Path.unlink):
+            part = send()
+            [path] = (tmp_path / "metadata.db.uploads").glob("part-*")
+            damage(path)
+            with pytest.raises(InvalidRequest) as caught:
+                complete(part)
+            assert "InvalidPart" == caught.value.code
+            assert [] == keys_of(store)
+        complete(send())
+        assert b"part" == get(store, "key")
+        assert [] == [*(tmp_path / "metadata.db.uploads").glob("part-*")]
+
     def test_a_copy_that_drime_refuses(self, store: DrimeBackend, drime: FakeDrime) -> None:
         """Where Drime does not copy, the body is read and sent, with the same result."""
         put(store, "source", b"body", FULL)
@@ -414,6 +463,60 @@ class TestThreads:
         assert 0 == sum(isinstance(each, Exception) for each in results), results
         for store in stores:
             assert sorted(f"a/b/{number}" for number in range(12)) == keys_of(store)
+
+    def test_many_folders_are_listed_side_by_side(self, drime: FakeDrime, open_store: OpenStore) -> None:
+        """A listing through many folders asks for several at once, each once, and for none behind its prefix."""
+        for number in range(40):
+            drime.add(f"bucket/a/{number:02}/file", b"x")
+            drime.add(f"bucket/b/{number:02}/file", b"x")
+        store = open_store()
+        at_once = most = 0
+        lock = threading.Lock()
+        answer = drime.answer
+
+        def watched(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            time.sleep(0.005)
+            try:
+                return answer(method, target, headers, body)
+            finally:
+                with lock:
+                    at_once -= 1
+
+        drime.answer = watched  # type: ignore[method-assign,assignment]
+        assert [f"a/{number:02}/file" for number in range(40)] == [
+            row.key for row in store.list_objects("bucket", prefix="a/").rows
+        ]
+        assert 2 <= most <= 8
+        assert 43 == drime.count("GET /drive/file-entries")
+        assert 1 == len(store.list_objects("bucket", prefix="b/", limit=1).rows)
+        store.close()
+        assert drime.count("GET /drive/file-entries") <= 43 + 1 + 9
+
+    def test_changes_of_buckets_and_objects_at_once(self, store: DrimeBackend) -> None:
+        """Uploads that are completed while buckets come and go all end, and wait for nobody for ever."""
+
+        def complete(number: int) -> None:
+            for turn in range(6):
+                upload = store.create_upload("bucket", f"key-{number % 2}", PLAIN)
+                with store.begin_part("bucket", upload.key, upload.upload_id, 1) as writer:
+                    writer.write(bytes([turn]))
+                    part = writer.commit()
+                with store.begin_complete("bucket", upload.key, upload.upload_id, [(1, part.etag)]) as completion:
+                    completion.commit(PLAIN)
+
+        def come_and_go(number: int) -> None:
+            for _ in range(6):
+                store.create_bucket(f"other-{number}")
+                store.edit_bucket("bucket", {"policy": str(number)})
+                store.delete_bucket(f"other-{number}")
+
+        works = [partial(work, number) for number in range(4) for work in (complete, come_and_go)]
+        assert [None] * 8 == run_threads(works)
+        assert ["key-0", "key-1"] == keys_of(store)
 
     def test_the_last_commit_wins(self, store: DrimeBackend, drime: FakeDrime) -> None:
         """What counts is the order of commits, not that of uploads, and it still does after a restart."""
@@ -527,6 +630,10 @@ class TestRestart:
         first.close()
         second.close()
         assert [] == [*root.glob("spool-*")]
+        # In a container the server that was killed had the number of this one.
+        (root / f"spool-{os.getpid()}-ab").mkdir()
+        open_store()
+        assert 1 == len([*root.glob("spool-*")])
 
 
 class TestSecrets:
