@@ -7,7 +7,7 @@ long as the gateway runs. After that an upload goes on with what the store says 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -163,7 +163,7 @@ class SessionUploads(SessionBase):
             if before := self._completion_of(bucket, key, upload_id, digest):
                 return before
             upload = self.get_upload(bucket, key, upload_id)
-            chosen = check_parts(parts, self._parts(bucket, upload), bucket, key)
+            chosen = check_parts(parts, self._named_parts(bucket, upload, parts), bucket, key)
         except NoSuchUpload:
             # Somebody else may have completed it in this very moment.
             if before := self._completion_of(bucket, key, upload_id, digest):
@@ -255,6 +255,14 @@ class SessionUploads(SessionBase):
             )
             self._uploads.pop(upload.upload_id, None)
         return stored
+
+    def _named_parts(self, bucket: str, upload: Upload, parts: Sequence[tuple[int, str]]) -> Iterable[Part]:
+        """Where to look for these parts: the store is asked only for what did not pass through here."""
+        known = self._uploads.get(upload.upload_id)
+        remembered = {} if known is None else dict(known.parts)
+        if all(number in remembered and remembered[number].etag == etag.strip('"') for number, etag in parts):
+            return remembered.values()
+        return self._parts(bucket, upload)
 
     def _parts(self, bucket: str, upload: Upload) -> Iterator[Part]:
         """Every part of an upload, by number."""
