@@ -20,6 +20,7 @@ from s3func.server.users import User, Users, load_users
 
 if TYPE_CHECKING:
     from s3func.server.asgi import ASGIApp
+    from s3func.server.backends.drime import DrimeBackend
     from s3func.server.backends.local import LocalBackend
     from s3func.server.backends.session import SessionBackend
     from s3func.server.faults import Fault, Faults
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ASGIApp",
     "Backend",
+    "DrimeBackend",
     "Fault",
     "Faults",
     "Journal",
@@ -48,6 +50,7 @@ __all__ = [
 # Loaded when asked for: an event loop and SQLite are of no use to a session that talks to an S3App in memory.
 _LATER = {
     "ASGIApp": "s3func.server.asgi",
+    "DrimeBackend": "s3func.server.backends.drime",
     "Fault": "s3func.server.faults",
     "Faults": "s3func.server.faults",
     "Journal": "s3func.server.journal",

@@ -194,6 +194,36 @@ class TestOthers:
         clock.time += 1
         assert ["key", "other"] == keys_of(store)
 
+    def test_folders_that_take_long_are_used_longer(self, drime: FakeDrime, open_store: OpenStore) -> None:
+        """A listing is used for ten times as long as it took, but not where it was asked to be of no use later."""
+        clock = StoppedClock(1_000.0)
+        stores = [open_store(refresh_seconds=seconds, clock=clock) for seconds in (30, 0)]
+        drime.add("bucket/key", b"body")
+        answer = drime.answer
+
+        def slow(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
+            clock.time += 20
+            return answer(method, target, headers, body)
+
+        drime.answer = slow  # type: ignore[method-assign,assignment]
+        for store in stores:
+            assert ["key"] == keys_of(store)
+        drime.add("bucket/other", b"body")
+        clock.time += 90
+        assert [["key"], ["key", "other"]] == [keys_of(store) for store in stores]
+        clock.time += 200
+        assert ["key", "other"] == keys_of(stores[0])
+
+    def test_documents_of_what_was_not_read(self, drime: FakeDrime, open_store: OpenStore) -> None:
+        """What is said about a large object of others stays when its body is read at last."""
+        drime.add("bucket/large", bytes(101))
+        store = open_store(hash_bytes=100)
+        store.edit_object("bucket", "large", {"tagging": "<Tagging/>"})
+        assert {"tagging": "<Tagging/>"} == store.head_object("bucket", "large").documents
+        assert store.hash_object("bucket", "large")
+        head = store.head_object("bucket", "large")
+        assert (md5(bytes(101)), {"tagging": "<Tagging/>"}) == (head.etag, head.documents)
+
     def test_several_of_one_name(self, store: DrimeBackend, drime: FakeDrime) -> None:
         """Of files the newest is the object, folders are one folder, and deleting a key brings no older one back."""
         drime.has_twin_folders = True

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("s3func.server.drime")
 REFRESH_SECONDS = 30
 HASH_MIB = 256
-_LOOKS = 100
+_LOOKS = 20
 _SWEPT_AFTER = 24 * 60 * 60.0
 # What can stand in the header of a form as it is; everything else is uploaded under another name and renamed.
 _PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]{0,199}")
@@ -93,7 +93,7 @@ class DrimeBackend(Multipart, Editable):
     def from_settings(cls, settings: Mapping[str, SettingValue]) -> DrimeBackend:
         """Open the store that settings describe, and ask Drime whether it is there: ServerError where it says no."""
         numbers = {name: _number(settings, name) for name in ("refresh_seconds", "hash_mib", "workspace_id")}
-        client = make_client(str(settings["api_key"]), cls.place_of(settings).partition(",")[0])
+        client = make_client(str(settings["api_key"]), _url(settings))
         backend = cls(
             client,
             workspace_id=numbers["workspace_id"] or 0,
@@ -113,9 +113,9 @@ class DrimeBackend(Multipart, Editable):
     @classmethod
     def place_of(cls, settings: Mapping[str, SettingValue]) -> str:
         """The URL of the API, the workspace and the folder."""
-        url = str(settings.get("api_url", DEFAULT_API_URL)).rstrip("/")
         folder = settings.get("root_folder")
-        return f"{url}, workspace {settings.get('workspace_id', 0)}" + (f", folder {folder}" if folder else "")
+        place = f"{_url(settings)}, workspace {settings.get('workspace_id', 0)}"
+        return f"{place}, folder {folder}" if folder else place
 
     def __init__(
         self,
@@ -551,6 +551,10 @@ def default_cache_path() -> str:
     if not os.path.isabs(base):
         base = os.path.join(os.path.expanduser("~"), ".local", "state")
     return os.path.join(base, "s3func", "drime", "metadata.db")
+
+
+def _url(settings: Mapping[str, SettingValue]) -> str:
+    return str(settings.get("api_url", DEFAULT_API_URL)).rstrip("/")
 
 
 def _path(settings: Mapping[str, SettingValue]) -> str | None:

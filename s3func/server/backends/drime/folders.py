@@ -1,7 +1,7 @@
 """The folders of Drime as they were seen last, and the way from a key to its entries.
 
-Rule 1: what exists is what Drime lists. A listing of a folder is used for `refresh_seconds`; what this server changes is
-        entered into it at once, and what others change is seen with the next one.
+Rule 1: what exists is what Drime lists. A listing of a folder is used for `refresh_seconds`, or PATIENCE times as long as
+        it took; what this server changes is entered into it at once, what others change is seen with the next one.
 Rule 2: Drime may have several files or folders of one name, and of one meaning. Of files the one that was made last,
         which has the greatest id, is the object. Folders are one folder: their contents lie side by side.
 Rule 3: a folder is made under a lock of its parent and after a look at the parent, so of many threads one makes it. If
@@ -29,6 +29,8 @@ from s3func.server.backends.listing import AFTER
 ENTRIES_KEPT = 500_000
 """Entries of folders that are remembered; beyond that, the folders that were not used for the longest time are not."""
 
+PATIENCE = 10
+
 AHEAD = 8
 """Folders that are listed side by side where a listing goes through many."""
 
@@ -50,6 +52,7 @@ class Folder:
     def __init__(self, folder_id: int | None) -> None:
         self.id = folder_id
         self.time: float | None = None
+        self.seconds = 0.0
         self.fetching = RLock()
         self.making = RLock()
         self._lock = RLock()
@@ -360,7 +363,11 @@ class Folders:
             raise refused or DrimeRefused("Drime does not make a folder.")
 
     def _is_fresh(self, folder: Folder) -> bool:
-        return folder.time is not None and self._clock.monotonic() - folder.time <= self._refresh
+        if folder.time is None:
+            return False
+        # A folder that takes long to list would otherwise be listed all the time.
+        patience = max(self._refresh, folder.seconds * PATIENCE) if self._refresh else 0.0
+        return self._clock.monotonic() - folder.time <= patience
 
     def _fetch(self, folder: Folder) -> None:
         time = self._clock.monotonic()
@@ -369,6 +376,7 @@ class Folders:
         try:
             entries = self._drime.list_folder(folder.id)
         finally:
+            folder.seconds = self._clock.monotonic() - time
             folder.end(entries, time)
         with self._lock:
             total = sum(map(len, self._folders.values()))

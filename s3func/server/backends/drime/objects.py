@@ -87,16 +87,15 @@ class Objects:
 
     def known(self, bucket: str, key: str, entry: Entry, *, is_patient: bool = False) -> Found:
         """What is known about an entry. is_patient: also a body larger than `hash_bytes` is read. Changed."""
-        record = self._cache.get([entry.id]).get(entry.id)
-        if record is not None and record.fingerprint == entry.fingerprint:
+        is_read = is_patient or entry.size <= self._hash_bytes
+        record = self._recorded(entry, with_md5=is_read)
+        if record is None and not is_read:
+            record = self._opaque(bucket, key, entry)
+        if record is not None:
             return Found(entry, record)
-        if entry.size > self._hash_bytes and not is_patient:
-            return Found(entry, self._opaque(bucket, key, entry))
         with self._hashing.of(entry.id):
-            record = self._cache.get([entry.id]).get(entry.id)
-            if record is not None and record.fingerprint == entry.fingerprint:
-                return Found(entry, record)
-            return self._hash(bucket, key, entry)
+            record = self._recorded(entry, with_md5=True)
+            return self._hash(bucket, key, entry) if record is None else Found(entry, record)
 
     def rows(self, bucket: str, found: Sequence[tuple[str, Entry]]) -> list[StoredObject]:
         """What a listing says; nothing is hashed for it."""
@@ -237,6 +236,12 @@ class Objects:
         if left:
             self._delete([each.id for each in left])
 
+    def _recorded(self, entry: Entry, *, with_md5: bool) -> Record | None:
+        """What was written down about an entry as it is."""
+        record = self._cache.get([entry.id]).get(entry.id)
+        is_right = record is not None and record.fingerprint == entry.fingerprint and (record.md5 or not with_md5)
+        return record if is_right else None
+
     def _hash(self, bucket: str, key: str, entry: Entry) -> Found:
         for _ in range(ATTEMPTS):
             md5 = self._md5(entry)
@@ -252,7 +257,10 @@ class Objects:
             raise Changed
         with self._records:
             record = self._cache.get([entry.id]).get(entry.id)
-            if record is None or record.md5 != md5:
+            if record is not None and not record.md5 and record.fingerprint == entry.fingerprint:
+                # Somebody said something about it before its body was read.
+                record = record._replace(md5=md5, etag=md5)
+            elif record is None or record.md5 != md5:
                 record = self._opaque(bucket, key, entry)._replace(md5=md5, etag=md5)
             record = record._replace(fingerprint=entry.fingerprint, bucket=bucket, key=key)
             self._cache.put(record)
