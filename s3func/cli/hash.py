@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from s3func.cli.report import parse_size, shown
+from s3func.cli.report import shown
 from s3func.cli.sync_options import say, with_options
 from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
@@ -34,6 +34,7 @@ from s3func.cli.urls import (
     nothing_there,
     objects_of,
 )
+from s3func.cli.values import byte_count
 from s3func.errors import NotFound
 from s3func.wire.checksum import ALGORITHMS, encode, hasher
 
@@ -52,13 +53,6 @@ class Row(NamedTuple):
     name: str
     size: int | None
     hashes: dict[str, str]
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
 
 
 @click.command(
@@ -82,7 +76,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 )
 @click.option("--compare", is_flag=True, help="Exit code 0 only if all have one content, by a hash that all have.")
 @click.option("--read", "is_reading", is_flag=True, help="Read objects, as if they were files.")
-@click.option("--part-size", callback=_size, metavar="SIZE", help="Of the ETag of files: bytes of a part, as 8M.")
+@click.option("--part-size", callback=byte_count, metavar="SIZE", help="Of the ETag of files: bytes of a part, as 8M.")
 @click.option("--base64", "is_base64", is_flag=True, help="As in S3's headers; ETags stay hexadecimal.")
 @with_options(RAW, JSON, ACCESS)
 def hash_(names: tuple[str, ...], algorithms: tuple[str, ...], **options: Any) -> int:
@@ -116,15 +110,18 @@ class _Parts:
 
     def __init__(self, size: int | None) -> None:
         self._size = size
-        self._known: dict[int | None, int] = {}
+        self._known: dict[int | None, int | None] = {}
 
     def learn(self, head: HeadResult) -> None:
         """Take in what an object tells of its parts."""
+        from s3func.sync.compare import is_md5
         from s3func.sync.contents import PART_SIZE_KEY, part_sizes_of
 
         text = head.user_metadata.get(PART_SIZE_KEY, "")
         known = int(text) if text.isascii() and text.isdecimal() and len(text) < 14 else None
-        if head.size is not None and (sizes := part_sizes_of(head.etag, head.size, known or None)):
+        if head.size is not None and is_md5(head.etag):
+            self._known[head.size] = None
+        elif head.size is not None and (sizes := part_sizes_of(head.etag, head.size, known or None)):
             self._known[head.size] = sizes[0]
 
     def of(self, size: int | None) -> int | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from s3func.cli.report import parse_size, shown
+from s3func.cli.report import shown
 from s3func.cli.sync_options import usage, with_options
 from s3func.cli.teaching import complete_url
 from s3func.cli.urls import (
@@ -25,20 +25,13 @@ from s3func.cli.urls import (
     nothing_there,
     objects_of,
 )
-from s3func.cli.values import duration, name_values
+from s3func.cli.values import byte_count, duration, name_values
 from s3func.errors import NotSupported, S3FuncError
 
 if TYPE_CHECKING:
     from s3func.connect import Location
 
 _REGION_SECONDS = 5.0
-
-
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    try:
-        return None if value is None else parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
 
 
 @click.command(
@@ -65,7 +58,7 @@ def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int 
 @click.option("--version-id", metavar="ID", help="This version of the object.")
 @click.option("--header", "headers", multiple=True, callback=name_values, metavar="NAME=VALUE", help="Must be sent so.")
 @click.option("--query", multiple=True, callback=name_values, metavar="NAME=VALUE", help="A further parameter.")
-@click.option("--max-size", callback=_size, metavar="SIZE", help="Of POST: files up to this size.")
+@click.option("--max-size", callback=byte_count, metavar="SIZE", help="Of POST: files up to this size.")
 @with_options(RAW, JSON, ACCESS)
 def presign(urls: tuple[str, ...], method: str, expires: int, **options: Any) -> int:
     """Make URLs that let whoever has them read (or write, or delete) one object, without credentials, for a while.

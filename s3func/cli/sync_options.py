@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from s3func.cli.report import parse_size, shown
+from s3func.cli.report import shown
 from s3func.cli.teaching import TeachingCommand
+from s3func.cli.values import byte_count
 
 if TYPE_CHECKING:
     from s3func.sync.filters import Filters
@@ -37,17 +38,8 @@ def _spelled(word: str) -> str:
     return "--delete=tracked" if word == "--delete" else word
 
 
-def _size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    if value is None:
-        return None
-    try:
-        return parse_size(value)
-    except ValueError as error:
-        raise click.BadParameter(str(error), ctx, param) from None
-
-
 def _bytes(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    return 0 if value == "0" else _size(ctx, param, value)
+    return 0 if value == "0" else byte_count(ctx, param, value)
 
 
 def _workers(ctx: click.Context, param: click.Parameter, value: str) -> int | str:
@@ -138,7 +130,7 @@ PLANNING = (
 )
 BWLIMIT = (
     click.option(
-        "--bwlimit", callback=_size, metavar="RATE", help="Bytes per second, of all transfers together (10M …)."
+        "--bwlimit", callback=byte_count, metavar="RATE", help="Bytes per second, of all transfers together (10M …)."
     ),
 )
 PROGRESS = (

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Self
 
 import click
@@ -85,32 +86,28 @@ class Stores:
             self._where["anonymous"] = True
         self._sessions: list[tuple[Location, Session]] = []
         self._stack = ExitStack()
+        self._lock = Lock()
 
     def session(self, place: Location) -> Session:
         """A session that is bound to the bucket of a place. UsageError, CredentialsError."""
         from s3func.connect import connect
 
         bucket = place._replace(key="")
-        for known, session in self._sessions:
-            if known == bucket:
-                return session
-        with usage():
-            made = self._stack.enter_context(connect(bucket, **self._where))
-        self._sessions.append((bucket, made))
-        return made
+        # Several threads copy at a time, and one session is enough for all of them.
+        with self._lock:
+            for known, session in self._sessions:
+                if known == bucket:
+                    return session
+            with usage():
+                made = self._stack.enter_context(connect(bucket, **self._where))
+            self._sessions.append((bucket, made))
+            return made
 
     def account(self, scheme: str) -> Session:
         """A session that is bound to no bucket. UsageError, CredentialsError."""
         from s3func.connect import Location
 
         return self.session(Location(scheme, None))  # type: ignore[arg-type]  # sessions may be without one
-
-    def endpoint(self, place: Location) -> str:
-        """Where a place is, so that two of them can be compared."""
-        from s3func.connect import endpoint_of
-
-        with usage():
-            return endpoint_of(place, **self._where)
 
     def __enter__(self) -> Self:
         return self
@@ -145,15 +142,6 @@ def object_of(place: Location, name: str) -> Location:
     if not name:
         raise click.UsageError(f"{place.url} needs a key: the source has no name")
     return place._replace(key=place.key + name)
-
-
-def file_of(path: str, name: str) -> str:
-    """The file that a target path means: in a folder the source's name is added. UnsafeKey if that cannot be a name."""
-    from s3func.sync.names import NamePolicy
-
-    if not os.path.isdir(path) and not path.endswith(("/", os.sep)):
-        return path
-    return os.path.join(path, NamePolicy().to_path(name))
 
 
 def is_glob(key: str, *, raw: bool) -> bool:

@@ -1,10 +1,12 @@
-"""Words on a command line that stand for something else: durations, and pairs of a name and a value."""
+"""Words on a command line that stand for something else: durations, sizes, and pairs of a name and a value."""
 
 from __future__ import annotations
 
 import re
 
 import click
+
+from s3func.cli.report import parse_size
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:[0-9]+[smhdw])+|[0-9]+")
@@ -23,6 +25,14 @@ def duration(ctx: click.Context, param: click.Parameter, value: str | None) -> i
         return None
     try:
         return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+
+
+def byte_count(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """A callback for options that take a number of bytes."""
+    try:
+        return None if value is None else parse_size(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
 

@@ -63,6 +63,16 @@ def test_hash_computes_the_etag_of_parts(shell: Shell, session: S3Session, part_
         ]
 
 
+def test_hash_computes_the_etag_of_what_was_sent_whole(shell: Shell, session: S3Session) -> None:
+    """A large file whose object was sent in one request has its MD5 for an ETag; alone, what this client would make."""
+    (shell.folder / "big").write_bytes(os.urandom(1 << 20) * 17)
+    for name, is_multipart in (("whole", False), ("parts", True)):
+        session.upload_file(shell.folder / "big", name, multipart=is_multipart)
+        [own, known] = [row["hashes"]["etag"] for row in shell.rows("hash", "--json", "big", "{}/" + name)]
+        assert (known, is_multipart) == (own, "-" in own)
+    assert [own] == [row["hashes"]["etag"] for row in shell.rows("hash", "--json", "big")]
+
+
 def test_hash_compares(shell: Shell, session: S3Session) -> None:
     """--compare is 0 for one content, 1 for two and for what cannot be known, and says which of them."""
     session.put_object("k", DATA)
