@@ -14,11 +14,15 @@ from typing import Any
 
 import click
 import pytest
+import tomlkit
 from click.shell_completion import ShellComplete
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from s3func import testing
 from s3func.cli import main
 from s3func.cli.backends_file import change_tables
+from s3func.cli.config import save_changed, save_new
 from s3func.cli.obscure import is_obscured, obscure_text, reveal
 from s3func.cli.stores import BACKENDS, backend_type
 from s3func.server.backends.settings import Setting, check_settings
@@ -394,3 +398,28 @@ def test_other_values_are_refused(setting: Setting, value: object) -> None:
     """The setting is named; a truth is no number."""
     with pytest.raises(ValueError, match=r"^a "):
         setting.check(value)
+
+
+_values = st.one_of(
+    st.text(max_size=20), st.integers(-(2**40), 2**40), st.booleans(), st.lists(st.integers(-5, 5), max_size=3)
+)
+_tables = st.dictionaries(st.text(min_size=1, max_size=10), _values, max_size=4)
+
+
+@given(
+    before=st.dictionaries(st.text(min_size=1, max_size=10), st.one_of(_values, _tables), max_size=5), text=st.text()
+)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whatever_else_is_in_the_file_stays(
+    shell: Config, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any], text: str
+) -> None:
+    """Adding, changing and removing a table leaves every other value of any valid file what it was."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", shell.environment["XDG_CONFIG_HOME"])
+    before.pop("mine", None)
+    shell.write(tomlkit.dumps(before))
+    save_new("mine", "local", {"path": f"x{text}"})
+    assert before | {"mine": {"type": "local", "path": f"x{text}"}} == shell.tables
+    save_changed("mine", {"durability": "os"})
+    assert before | {"mine": {"type": "local", "path": f"x{text}", "durability": "os"}} == shell.tables
+    change_tables(lambda document: document.__delitem__("mine"))
+    assert before == shell.tables
