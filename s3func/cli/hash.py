@@ -102,7 +102,7 @@ def hash_(names: tuple[str, ...], algorithms: tuple[str, ...], **options: Any) -
     rows = [row for name in dict.fromkeys(names) for row in found.get(name, [])]
     for row in rows:
         _show(row, options)
-    return max(code, _compared(rows)) if is_compared else code
+    return max(code, compared(rows)) if is_compared else code
 
 
 class _Parts:
@@ -229,13 +229,15 @@ def _show(row: Row, options: dict[str, Any]) -> None:
         line(f"{name}\t{value}\t{shown(row.name)}")
 
 
-def _compared(rows: list[Row]) -> int:
+def compared(rows: list[Row]) -> int:
     """0 if all have one content, by a hash that all have; else 1, and it is said why."""
     if len(rows) < 2:
         raise click.UsageError("--compare needs two that are there")
     shared = [name for name in _CHOICES if all(name in row.hashes for row in rows)]
     same = {name for name in shared if len({row.hashes[name] for row in rows}) == 1}
-    if len({row.size for row in rows} - {None}) > 1 or set(shared) - same - {ETAG}:
+    # What looks like an MD5 may be an ETag that is none.
+    certain = set(shared) - {"md5", ETAG}
+    if len({row.size for row in rows} - {None}) > 1 or certain - same or ("md5" in shared and not same):
         say("s3func: they differ")
         return 1
     if same:

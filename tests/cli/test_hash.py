@@ -9,6 +9,7 @@ import zlib
 import pytest
 
 from s3func import S3Session
+from s3func.cli.hash import Row, compared
 from s3func.wire.checksum import ALGORITHMS, hasher
 from tests.cli.shell import Shell
 
@@ -102,3 +103,21 @@ def test_hash_refuses_what_has_none(shell: Shell, session: S3Session) -> None:
     assert "No such file" in shell.fails(1, "hash", "missing")
     assert "nothing is there" in shell.fails(1, "hash", "{}/none*")
     assert "crc64nvme" in shell.fails(2, "hash", "-a", "crc16", "f")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        ({"md5": "a"}, {"md5": "a"}, 0),
+        ({"md5": "a", "etag": "x"}, {"md5": "a", "etag": "y"}, 0),
+        ({"md5": "a", "sha256": "s"}, {"md5": "b", "sha256": "s"}, 0),
+        ({"md5": "a", "etag": "a"}, {"md5": "b", "etag": "b"}, 1),
+        ({"md5": "a", "sha256": "s"}, {"md5": "a", "sha256": "t"}, 1),
+        ({"etag": "x"}, {"etag": "y"}, 1),
+        ({"md5": "a"}, {"sha256": "s"}, 1),
+    ],
+)
+def test_one_content_is_proved(first: dict[str, str], second: dict[str, str], code: int) -> None:
+    """A hash that both have decides, ETags only for sameness, and nothing in common is no proof."""
+    assert code == compared([Row("a", 1, first), Row("b", 1, second)])
+    assert 1 == compared([Row("a", 1, first), Row("b", 2, second)])
