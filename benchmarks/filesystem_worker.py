@@ -1,6 +1,6 @@
 """One process of the filesystem benchmark: one client does things several times; a line of JSON says what that cost.
 
-    python filesystem_worker.py CLIENT ACTION,ACTION… BUCKET REPEATS
+    python filesystem_worker.py CLIENT ACTION,ACTION… BUCKET REPEATS [KEYS]
 
 It is run by an interpreter that has pandas, pyarrow, Dask and DuckDB, for both clients the same. Between two repeats the
 client forgets its listings, so that each is what a program meets that has just started.
@@ -36,7 +36,8 @@ SMALL_FILES, KEYS, RANGES = 200, 10_000, 200
 class Job:
     """A client, a bucket, and the things that it does."""
 
-    def __init__(self, client: str, bucket: str) -> None:
+    def __init__(self, client: str, bucket: str, keys: int = KEYS) -> None:
+        self._keys = keys
         self.protocol, self.bucket = PROTOCOLS[client], bucket
         self.options = dict(_OPTIONS.get(client, {}))
         self.fs = import_module("fsspec").filesystem(self.protocol, **self.options)
@@ -142,7 +143,7 @@ def _frame(rows: int) -> Any:
 def main() -> int:
     """Exit code 0; anything that goes wrong is a traceback."""
     client, actions, bucket, repeats = sys.argv[1:5]
-    job = Job(client, bucket)
+    job = Job(client, bucket, *map(int, sys.argv[5:6]))
     samples: dict[str, list[tuple[float, float]]] = {}
     for action in actions.split(","):
         call: Callable[[], None] = getattr(job, action)

@@ -70,6 +70,7 @@ class StoreFileSystem(AbstractFileSystem):
         # Names that were folders, and that mkdir() was asked for: what is asked first, and what DuckDB is told.
         self._folders: dict[str, None] = {}
         self._made: dict[str, None] = {}
+        self._listed_for_pyarrow: dict[str, tuple[int, float]] = {}
         self._session = session
         self._session_lock = threading.Lock()
 
@@ -128,8 +129,10 @@ class StoreFileSystem(AbstractFileSystem):
             self.dircache.clear()
             self._folders.clear()
             self._made.clear()
+            self._listed_for_pyarrow.clear()
             return
         place = self._strip_protocol(path)
+        self._listed_for_pyarrow.pop(place, None)
         while place:
             self.dircache.pop(place, None)
             place = place.rpartition("/")[0]

@@ -11,10 +11,19 @@ from types import FrameType
 
 def is_pyarrow_opening() -> bool:
     """Whether our caller was called by pyarrow's FSSpecHandler, whose next step is to open the file that it asks about."""
+    return _is_pyarrow("open_input_")
+
+
+def is_pyarrow_listing() -> bool:
+    """Whether our caller was called by pyarrow's FSSpecHandler, which is about to open the files that it finds."""
+    return _is_pyarrow("get_file_info_selector")
+
+
+def _is_pyarrow(function: str) -> bool:
     frame = _beyond()
     if frame is None or frame.f_globals.get("__name__") != "pyarrow.fs":
         return False
-    return frame.f_code.co_name.startswith("open_input_")
+    return frame.f_code.co_name.startswith(function)
 
 
 def is_duckdb() -> bool:

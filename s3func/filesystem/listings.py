@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from s3func.errors import NotFound
 from s3func.filesystem.base import StoreFileSystem
-from s3func.filesystem.callers import is_duckdb
+from s3func.filesystem.callers import is_duckdb, is_pyarrow_listing
+from s3func.filesystem.ranged import is_read_in_parts
 from s3func.filesystem.rows import described, folder_row, folders_of, object_row
 
 # Siblings that a name may have between it and its folder in the order of keys: part-0, part.bak, part/.
 _SIBLINGS = 100
 _FOLDERS_MAX = 10_000
+_LISTED_MAX = 200_000
 
 
 class Listings(StoreFileSystem):
@@ -160,7 +163,18 @@ class Listings(StoreFileSystem):
         if not found and key and not prefix and maxdepth != 1:
             found = self._itself(name)
         ordered = dict(sorted(found.items()))
+        if is_pyarrow_listing():
+            self._note_for_pyarrow(ordered)
         return ordered if detail else list(ordered)
+
+    def _note_for_pyarrow(self, rows: dict[str, dict[str, Any]]) -> None:
+        """Keep the sizes of what pyarrow opens next; the first bytes of a file prove its size."""
+        now = monotonic()
+        sizes = {name: (row["size"], now) for name, row in rows.items() if row["size"] and is_read_in_parts(name)}
+        if len(self._listed_for_pyarrow) + len(sizes) > _LISTED_MAX:
+            self._listed_for_pyarrow.clear()
+        if len(sizes) <= _LISTED_MAX:
+            self._listed_for_pyarrow.update(sizes)
 
     def _children(self, name: str) -> list[dict[str, Any]]:
         try:
@@ -226,6 +240,25 @@ class Listings(StoreFileSystem):
         import hashlib
 
         return int(hashlib.sha256(self.ukey(path).encode()).hexdigest()[:15], 16)
+
+    def metadata(self, path: str, version_id: str | None = None) -> dict[str, str]:
+        """What the object was written with: `open(path, "wb", metadata={…})`. FileNotFoundError."""
+        session, bucket, key = self._object(path)
+        try:
+            found: dict[str, str] = session.head_object(key, version_id, bucket=bucket).user_metadata
+        except NotFound:
+            raise FileNotFoundError(path) from None
+        return found
+
+    def object_version_info(self, path: str) -> list[dict[str, Any]]:
+        """The versions of an object, the newest first; those that say that it was deleted have IsDeleteMarker."""
+        session, bucket, key = self._object(path)
+        return [
+            object_row(bucket, entry)
+            | {"VersionId": entry.version_id, "IsLatest": entry.is_latest, "IsDeleteMarker": entry.delete_marker}
+            for entry in session.list_object_versions(key, bucket=bucket)
+            if entry.key == key
+        ]
 
     def sign(self, path: str, expiration: int = 100, **options: Any) -> str:
         """A URL that reads the object, for so many seconds; method= for others."""

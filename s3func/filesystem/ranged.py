@@ -18,7 +18,7 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from s3func.errors import InvalidRange, NotFound, ObjectChanged
+from s3func.errors import InvalidRange, NotFound, ObjectChanged, ServiceError
 
 if TYPE_CHECKING:
     from s3func.results import GetResult
@@ -63,7 +63,9 @@ def open_ranged(
         if place is None or not result.etag:
             return None
         edge = result.read()
-    return RangedFile(session, bucket, result, (int(place[1]), edge), int(place[3]), block_size, max_gap)
+    file = RangedFile(session, bucket, key, int(place[3]), block_size=block_size, max_gap=max_gap)
+    file.adopt(result, (int(place[1]), edge))
+    return file
 
 
 class RangedFile(io.BufferedIOBase):
@@ -71,30 +73,21 @@ class RangedFile(io.BufferedIOBase):
 
     mode = "rb"
 
-    def __init__(
-        self,
-        session: Any,
-        bucket: str,
-        result: GetResult,
-        edge: tuple[int, bytes],
-        size: int,
-        block_size: int,
-        max_gap: int,
-    ) -> None:
-        """edge: a part that is here already, and where it begins. block_size: what is asked for ahead at most.
+    def __init__(self, session: Any, bucket: str, key: str, size: int, *, block_size: int, max_gap: int) -> None:
+        """Nothing is asked before something is read; ObjectChanged then, if the object has another size.
 
-        max_gap: bytes between reads that are fetched with them where the gaps are no larger on average; 0 for none.
+        block_size: what is asked for ahead at most. max_gap: bytes between reads that are fetched with them where the gaps
+        are no larger on average; 0 for none.
         """
         super().__init__()
-        self.name = result.key or ""
-        self.result = result
+        self.name = key
+        self.result: GetResult | None = None
         self.size = size
         self._session = session
         self._bucket = bucket
-        self._identity = _identity(result)
-        # B2 reads a file by its id and needs no other right for it.
-        self._version = result.version_id if session.capabilities.versions == "always" else None
-        self._edge = edge
+        self._identity: tuple[str, str | None] | None = None
+        self._version: str | None = None
+        self._edge = (0, b"")
         self._windows: deque[tuple[int, bytes]] = deque()
         self._block_size = max(block_size, _READ_AHEAD)
         self._max_gap = max_gap
@@ -104,6 +97,12 @@ class RangedFile(io.BufferedIOBase):
         # Where a read begins that goes straight on, and where the last ones began.
         self._next = -1
         self._recent: deque[int] = deque(maxlen=_RECENT)
+
+    def adopt(self, result: GetResult, edge: tuple[int, bytes]) -> None:
+        """Take an answer for the object that this file is of. edge: a part of it, and where it begins."""
+        self.result, self._edge, self._identity = result, edge, _identity(result)
+        # B2 reads a file by its id and needs no other right for it.
+        self._version = result.version_id if self._session.capabilities.versions == "always" else None
 
     def readable(self) -> bool:
         """True."""
@@ -195,11 +194,11 @@ class RangedFile(io.BufferedIOBase):
         edge, length = self._edge[0], len(self._edge[1])
         if start < edge < stop <= edge + length and end - start < _WHOLE:
             stop = edge
+        if self._identity is None:
+            return self._fetch_first(first, stop, start, end)
         result = self._ask(first, stop)
         if _identity(result) != self._identity:
-            raise ObjectChanged(
-                "the object was replaced while it was read", bucket=self._bucket, key=self.name, headers=result.headers
-            )
+            raise self._changed("the object was replaced while it was read", result)
         data: bytes = result.data
         if (first, stop) == (start, end):
             return data
@@ -208,11 +207,29 @@ class RangedFile(io.BufferedIOBase):
             self._windows.popleft()
         return data[start - first : end - first]
 
+    def _fetch_first(self, first: int, stop: int, start: int, end: int) -> bytes:
+        """The first bytes of a file that was opened without asking; those at its end bring the edge along."""
+        if end > self.size - EDGE_BYTES:
+            first, stop = min(start, max(0, self.size - EDGE_BYTES)), self.size
+        result = self._ask(first, stop)
+        total = (result.content_range or "").rpartition("/")[2]
+        if total != str(self.size):
+            raise self._changed("the object was replaced after it was listed", result)
+        data: bytes = result.data
+        self.adopt(result, (first, data) if stop == self.size else (0, b""))
+        if stop != self.size and (first, stop) != (start, end):
+            self._windows.append((first, data))
+        return data[start - first : end - first]
+
+    def _changed(self, what: str, answer: GetResult | ServiceError) -> ObjectChanged:
+        return ObjectChanged(what, bucket=self._bucket, key=self.name, headers=answer.headers)
+
     def _around(self, start: int, end: int, *, goes_on: bool) -> tuple[int, int]:
         """What is worth asking for when these bytes are wanted."""
         if self.size <= _SMALL * self._max_gap:
             first, edge = self._edge
-            return (0, first) if first else (len(edge), self.size)
+            if edge:
+                return (0, first) if first else (len(edge), self.size)
         if goes_on:
             self._ahead = min(max(4 * self._ahead, _READ_AHEAD), self._block_size)
         elif self._recent and end - start < self._max_gap and (block := self._block_at(start)):
@@ -238,11 +255,10 @@ class RangedFile(io.BufferedIOBase):
                 self.name, self._version, range_start=start, range_end=stop - 1, bucket=self._bucket, stream=False
             )
         except (NotFound, InvalidRange) as error:
-            raise ObjectChanged(
-                f"the object was replaced or deleted while it was read ({error.code})",
-                bucket=self._bucket,
-                key=self.name,
-                headers=error.headers,
+            if self._identity is None and isinstance(error, NotFound):
+                raise FileNotFoundError(f"{self._bucket}/{self.name}") from None
+            raise self._changed(
+                f"the object was replaced or deleted while it was read ({error.code})", error
             ) from error
         return result
 

@@ -18,10 +18,11 @@ from s3func.filesystem.bulk import Recorder, Told, ancestors, side_by_side
 from s3func.filesystem.callers import is_duckdb, is_pyarrow_opening
 from s3func.filesystem.files import cut, existing, named, read_range
 from s3func.filesystem.listings import Listings
-from s3func.filesystem.ranged import is_read_in_parts, open_ranged
+from s3func.filesystem.ranged import RangedFile, is_read_in_parts, open_ranged
 from s3func.filesystem.rows import described
 
 _JUST_SECONDS = 1.0
+_LISTED_SECONDS = 60.0
 _THREADS_MAX = 1000
 _GAP_BYTES, _RANGE_BYTES = 64 * 1024, 64 * 1024 * 1024
 
@@ -42,10 +43,14 @@ class Reading(Listings):
         pyarrow asks this right before it opens a file, so to pyarrow the opened file is the answer, and its open() takes it.
         """
         if is_pyarrow_opening():
-            try:
-                self._handed.file = self._strip_protocol(path), self._open_to_read(path, {})
-            except (FileNotFoundError, IsADirectoryError):
-                return False
+            name = self._strip_protocol(path)
+            opened: Any = self._opened_as_listed(name)
+            if opened is None:
+                try:
+                    opened = self._open_to_read(path, {})
+                except (FileNotFoundError, IsADirectoryError):
+                    return False
+            self._handed.file = name, opened
             return True
         try:
             return bool(self.info(path)["type"] == "file")
@@ -219,6 +224,18 @@ class Reading(Listings):
             self._rows_of_opened.clear()
         self._rows_of_opened[threading.get_ident()] = file.path, row, monotonic()
         return file
+
+    def _opened_as_listed(self, name: str) -> Any:
+        """A file that pyarrow has just listed, opened without a request; None for others.
+
+        pyarrow opens the files of a dataset one after the other and reads them side by side, so it is the reads that ask.
+        """
+        listed, when = self._listed_for_pyarrow.get(name, (None, 0.0))
+        if listed is None or monotonic() - when > _LISTED_SECONDS:
+            return None
+        session, bucket, key = self._object(name)
+        file = RangedFile(session, bucket, key, listed, block_size=self.blocksize, max_gap=self.max_gap)
+        return named(file, self, name)
 
     def _opened(self, path: str, options: dict[str, Any]) -> Any:
         session, bucket, key = self._object(path)

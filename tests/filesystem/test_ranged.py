@@ -185,8 +185,9 @@ def test_a_closed_file(fs: Any) -> None:
 class Result:
     """An answer with a part of a body."""
 
-    def __init__(self, data: bytes) -> None:
-        self.data, self.etag, self.version_id, self.key, self.headers = data, "e", None, "k", dict[str, str]()
+    def __init__(self, data: bytes, total: int = 0) -> None:
+        self.data, self.etag, self.version_id, self.headers = data, "e", None, dict[str, str]()
+        self.content_range = f"bytes 0-0/{total}"
 
 
 class Memory:
@@ -199,29 +200,55 @@ class Memory:
 
     def get_object(self, key: str, version: str | None, *, range_start: int, range_end: int, **_: Any) -> Result:
         assert 0 <= range_start <= range_end < len(self.body)
-        return Result(self.body[range_start : range_end + 1])
+        return Result(self.body[range_start : range_end + 1], len(self.body))
 
 
 @given(
     size=st.integers(1, 60_000),
     edge=st.integers(1, 5_000),
-    at_the_end=st.booleans(),
+    at_the_end=st.sampled_from([True, False, None]),
     max_gap=st.sampled_from([0, 100, 5_000, 20_000]),
     steps=st.lists(st.tuples(st.integers(0, 61_000), st.integers(-1, 30_000)), max_size=30),
 )
 def test_as_a_file_in_memory(
-    size: int, edge: int, at_the_end: bool, max_gap: int, steps: list[tuple[int, int]]
+    size: int, edge: int, at_the_end: bool | None, max_gap: int, steps: list[tuple[int, int]]
 ) -> None:
-    """Whatever is read in whatever order is what a file in memory gives."""
+    """Whatever is read in whatever order is what a file in memory gives, also where nothing was asked for at first."""
     body = BODY[:size]
     first = max(0, size - edge) if at_the_end else 0
     part = (first, body[first : first + edge])
     expected = io.BytesIO(body)
-    result: Any = Result(b"")
-    with RangedFile(Memory(body), "b", result, part, size, 1000, max_gap) as file:
+    answer: Any = Result(b"")
+    with RangedFile(Memory(body), "b", "k", size, block_size=1000, max_gap=max_gap) as file:
+        if at_the_end is not None:
+            file.adopt(answer, part)
         for place, count in steps:
             if place % 3:
                 file.seek(place)
                 expected.seek(place)
             assert expected.read(count) == file.read(count)
             assert expected.tell() == file.tell()
+
+
+def test_what_pyarrow_has_listed(server: testing.Server, session: S3Session, fs: Any) -> None:
+    """A file that was listed is opened without a request; its first bytes say whether it is still that file."""
+    session.put_object("l.parquet", BODY[: 6 * MIB])
+    session.put_object("gone.parquet", BODY[: 6 * MIB])
+
+    def listed(name: str, size: int = 6 * MIB) -> RangedFile:
+        return RangedFile(session, BUCKET, name, size, block_size=MIB, max_gap=MIB)
+
+    server.journal.clear()
+    with listed("l.parquet") as file:
+        file.seek(-65536, io.SEEK_END)
+        assert BODY[6 * MIB - 65536 : 6 * MIB] == file.read()
+        file.seek(-100_000, io.SEEK_END)
+        assert BODY[6 * MIB - 100_000 : 6 * MIB] == file.read()
+        assert [EDGE_BYTES] == sizes(server)
+        file.seek(0)
+        assert BODY[: 6 * MIB] == file.read()
+    with listed("l.parquet", 5 * MIB) as file, pytest.raises(ObjectChanged, match="listed"):
+        file.read(10)
+    session.delete_object("gone.parquet")
+    with listed("gone.parquet") as file, pytest.raises(FileNotFoundError):
+        file.read(10)
