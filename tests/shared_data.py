@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -107,3 +109,9 @@ HOSTILE_KEYS = [
     "\u0130\u0131",
 ]
 """Keys that clients and servers have been seen to change, refuse or confuse with another one. All of them are legal."""
+
+
+def tell(capsys: pytest.CaptureFixture[str], counted: str, reasons: Iterable[str]) -> None:
+    """Print how many recorded cases were run, and why the others were not, where whoever runs the tests sees it."""
+    with capsys.disabled():
+        sys.stdout.write(f"\n{counted}: {'; '.join(reasons)}\n")

@@ -18,7 +18,7 @@ from s3func import S3Session
 from s3func.s3.endpoints import Endpoint, EndpointOptions, check_bucket, check_region, is_loopback, is_region
 from s3func.s3.special_buckets import directory_service
 from tests.s3.rigs import ACCESS_KEY_ID, SECRET, Recorder, WireServer, recorded
-from tests.shared_data import SHARED_VECTORS, shared_vectors
+from tests.shared_data import SHARED_VECTORS, shared_vectors, tell
 
 
 def location(endpoint: Endpoint, bucket: str | None) -> str:
@@ -174,8 +174,8 @@ def rule_cases() -> list[Any]:
     return [pytest.param(case, id=case["documentation"]) for case in ours] or [pytest.param({}, id="no vectors")]
 
 
-def test_every_published_endpoint_rule_is_run_or_excluded_for_a_reason() -> None:
-    """All recorded cases but nine are run, and each of the nine is excluded for a reason that stands above."""
+def test_every_published_endpoint_rule_is_run_or_excluded_for_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    """All recorded cases but nine are run, each of the nine is excluded for a reason that stands above; both are printed."""
     shared_vectors("endpoints/s3-endpoint-tests-1.json")
     cases = all_rule_cases()
     assert RULE_CASES == len(cases)
@@ -183,6 +183,8 @@ def test_every_published_endpoint_rule_is_run_or_excluded_for_a_reason() -> None
         assert reason
         assert number == sum(applies(case["params"]) for case in cases)
     assert RULE_CASES - EXCLUDED_CASES == len(rule_cases())
+    run = f"endpoints: {len(rule_cases())} recorded cases run, {EXCLUDED_CASES} excluded"
+    tell(capsys, run, [reason for *_, reason in EXCLUDED_RULES])
 
 
 def options_of(params: dict[str, Any]) -> EndpointOptions:
