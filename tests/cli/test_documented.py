@@ -69,6 +69,19 @@ def test_every_command_is_run_by_a_test(name: str) -> None:
     ]
 
 
+# What only reads, starts something, or has nothing to lose: a lock, settings, a file that is made smaller.
+_CHANGES_NOTHING = {
+    *("cat", "check", "config", "demo", "doctor", "du", "hash", "lock", "ls", "obscure", "plan", "presign", "serve"),
+    *("stat", "stats", "vacuum"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if not _CHANGES_NOTHING & set(name.split())])
+def test_what_writes_or_deletes_can_be_tried(name: str) -> None:
+    """Every command that changes objects, buckets or files has --dry-run."""
+    assert "--dry-run" in {word for option in COMMANDS[name].params for word in option.opts}
+
+
 def examples(text: str) -> list[str]:
     """The command lines of s3func in a text: what stands between pipes and other commands."""
     found = []
