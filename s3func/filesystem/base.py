@@ -71,6 +71,7 @@ class StoreFileSystem(AbstractFileSystem):
         self._folders: dict[str, None] = {}
         self._made: dict[str, None] = {}
         self._listed_for_pyarrow: dict[str, tuple[int, float]] = {}
+        self._listed_for_dask: dict[str, tuple[str, float]] = {}
         self._session = session
         self._session_lock = threading.Lock()
 
@@ -130,9 +131,11 @@ class StoreFileSystem(AbstractFileSystem):
             self._folders.clear()
             self._made.clear()
             self._listed_for_pyarrow.clear()
+            self._listed_for_dask.clear()
             return
         place = self._strip_protocol(path)
         self._listed_for_pyarrow.pop(place, None)
+        self._listed_for_dask.pop(place, None)
         while place:
             self.dircache.pop(place, None)
             place = place.rpartition("/")[0]

@@ -1,4 +1,4 @@
-"""Who asks: pyarrow and DuckDB ask in turns that are known, and then one request may answer two of their questions.
+"""Who asks: pyarrow, DuckDB and Dask ask in turns that are known, and then one request may answer two of their questions.
 
 An answer is never kept for anybody else: what they get early, they have asked for in the same breath.
 """
@@ -30,6 +30,12 @@ def is_duckdb() -> bool:
     """Whether our caller was called by DuckDB: its threads have no frame of Python above ours."""
     frame = _beyond()
     return frame is None or str(frame.f_globals.get("__name__")).partition(".")[0] in {"duckdb", "_duckdb"}
+
+
+def is_dask() -> bool:
+    """Whether our caller was called by Dask, which lists a dataset and then asks for the checksum of each of its files."""
+    frame = _beyond()
+    return frame is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "dask"
 
 
 def _beyond() -> FrameType | None:

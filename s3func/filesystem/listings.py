@@ -8,7 +8,7 @@ from typing import Any
 
 from s3func.errors import NotFound
 from s3func.filesystem.base import StoreFileSystem
-from s3func.filesystem.callers import is_duckdb, is_pyarrow_listing
+from s3func.filesystem.callers import is_dask, is_duckdb, is_pyarrow_listing
 from s3func.filesystem.ranged import is_read_in_parts
 from s3func.filesystem.rows import described, folder_row, folders_of, object_row
 
@@ -16,6 +16,7 @@ from s3func.filesystem.rows import described, folder_row, folders_of, object_row
 _SIBLINGS = 100
 _FOLDERS_MAX = 10_000
 _LISTED_MAX = 200_000
+_BREATH_SECONDS = 10.0
 
 
 class Listings(StoreFileSystem):
@@ -165,6 +166,9 @@ class Listings(StoreFileSystem):
         ordered = dict(sorted(found.items()))
         if is_pyarrow_listing():
             self._note_for_pyarrow(ordered)
+        elif is_dask():
+            now = monotonic()
+            self._listed_for_dask = {place: (_ukey(row), now) for place, row in ordered.items()}
         return ordered if detail else list(ordered)
 
     def _note_for_pyarrow(self, rows: dict[str, dict[str, Any]]) -> None:
@@ -231,9 +235,12 @@ class Listings(StoreFileSystem):
         return moment
 
     def ukey(self, path: str) -> str:
-        """Another text when the content is another."""
-        found = self.info(path)
-        return f"{found.get('ETag')}-{found.get('size')}"
+        """Another text when the content is another; to Dask that of the listing that it has just made, once."""
+        if self._listed_for_dask and is_dask():
+            text, when = self._listed_for_dask.pop(self._strip_protocol(path), ("", 0.0))
+            if monotonic() - when < _BREATH_SECONDS:
+                return text
+        return _ukey(self.info(path))
 
     def checksum(self, path: str) -> int:
         """The same as a number."""
@@ -265,6 +272,10 @@ class Listings(StoreFileSystem):
         session, bucket, key = self._object(path)
         url: str = session.presigned_url(options.pop("method", "GET"), key, expires=expiration, bucket=bucket)
         return url
+
+
+def _ukey(row: dict[str, Any]) -> str:
+    return f"{row.get('ETag')}-{row.get('size')}"
 
 
 def note(names: dict[str, None], name: str) -> None:

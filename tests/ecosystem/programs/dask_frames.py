@@ -18,6 +18,20 @@ def parquet(store: Store) -> None:
     assert rows.equals(found.compute(scheduler="sync").sort_values("a").reset_index(drop=True).astype(rows.dtypes))
 
 
+def what_has_changed(store: Store) -> None:
+    """A folder that somebody else has written anew is read anew, by the same process and at once."""
+    url = f"{store.url}/again.parquet"
+    other = module("s3func.filesystem")
+    outside = (other.S3FileSystem if store.protocol == "s3func" else other.B2FileSystem)(
+        **store.options, skip_instance_cache=True
+    )
+    for value in (1, 2):
+        with outside.open(f"{store.path}/again.parquet/part.0.parquet", "wb") as file:
+            pandas.DataFrame({"a": [value] * 1000}).to_parquet(file)
+        found = frames.read_parquet(url, storage_options=store.options)
+        assert value * 1000 == found.a.sum().compute(scheduler="threads"), value
+
+
 def csv(store: Store) -> None:
     """A file per part, found again by a pattern, and cut into blocks."""
     rows = pandas.DataFrame({"a": range(1000)})
@@ -49,4 +63,4 @@ def on_a_cluster(store: Store) -> None:
 
 
 if __name__ == "__main__":
-    main(parquet, csv, lines, on_a_cluster)
+    main(parquet, what_has_changed, csv, lines, on_a_cluster)
