@@ -74,6 +74,7 @@ class Chromium:
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network", "DOM", "Log"):
             self.send(f"{domain}.enable")
+        self.send("Page.setLifecycleEventsEnabled", enabled=True)
 
     def send(self, method: str, **parameters: Any) -> dict[str, Any]:
         """A command, and its result."""
@@ -95,7 +96,8 @@ class Chromium:
 
     def go(self, url: str) -> None:
         """Open an address, and wait for the page."""
-        self._load(lambda: self.send("Page.navigate", url=url))
+        before = len(self.events)
+        self._await_load(self.send("Page.navigate", url=url)["loaderId"], before)
 
     def click(self, selector: str) -> None:
         """Click on the first element of a selector, at its place on the screen, and wait for the page that it leads to."""
@@ -218,7 +220,18 @@ class Chromium:
         """Do something that leads to another page, and wait until that is there."""
         before = len(self.events)
         act()
-        self._await(lambda each: each.get("method") == "Page.loadEventFired", since=before)
+
+        def is_page(event: Mapping[str, Any]) -> bool:
+            return event.get("method") == "Page.frameNavigated" and "parentId" not in event["params"]["frame"]
+
+        self._await_load(self._await(is_page, since=before)["params"]["frame"]["loaderId"], before)
+
+    def _await_load(self, loader: str, since: int) -> None:
+        """Wait until a document is complete."""
+        wanted = {"loaderId": loader, "name": "load"}
+        self._await(
+            lambda each: each.get("method") == "Page.lifecycleEvent" and wanted.items() <= each["params"].items(), since
+        )
 
     def _await(self, wanted: Callable[[Mapping[str, Any]], bool], since: int | None = None) -> dict[str, Any]:
         """The first message of a kind; `since`: also among the events that have come already."""
