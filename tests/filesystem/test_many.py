@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from fsspec.callbacks import Callback
 
-from s3func import S3Session, testing
-from s3func.filesystem import S3FileSystem
+from s3func import B2Session, S3Session, testing
+from s3func.filesystem import B2FileSystem, S3FileSystem
 
 BUCKET = "many"
 
@@ -213,6 +213,53 @@ def test_pyarrow_opens_with_one_request(server: testing.Server, session: S3Sessi
     session.put_object("d/p=0/0", b"changed")
     with fs.open(path) as file:
         assert b"changed" == file.read()
+
+
+def dask_like(fs: Any) -> Callable[[str], list[int]]:
+    """A function in a module of Dask's name, which lists a folder and asks for the checksums of what it found."""
+    module = types.ModuleType("dask.dataframe.io")
+    code = "def checksums(fs, path): return [fs.checksum(name) for name in fs.find(path)]"
+    exec(compile(code, "io.py", "exec"), module.__dict__)
+    return lambda path: list(module.checksums(fs, path))
+
+
+def test_dask_is_answered_from_its_own_listing(server: testing.Server, session: S3Session, fs: Any) -> None:
+    """A listing of Dask's answers for its checksums, which are what they are to everybody, and change with the content."""
+    checksums = dask_like(fs)
+    folder = f"{BUCKET}/d"
+    assert ["ListObjectsV2"] == asked(server, lambda: checksums(folder))
+    before = checksums(folder)
+    assert before == [fs.checksum(name) for name in fs.find(folder)]
+    session.put_object("d/p=0/0", b"other")
+    assert fs.checksum(f"{BUCKET}/d/p=0/0") != before[0]
+    assert (False, True) == (before[0] == checksums(folder)[0], before[1:] == checksums(folder)[1:])
+
+
+def test_metadata_and_versions(server: testing.Server) -> None:
+    """What an object was written with is read again, and its versions are listed and read, also on B2."""
+    keys = (server.access_key_id, server.secret_access_key)
+    with B2Session(*keys, "kept-versions", realm=server.endpoint_url) as made:
+        made.create_bucket()
+        found: Any = B2FileSystem(session=made, skip_instance_cache=True)
+        for text in (b"one", b"two!"):
+            with found.open("kept-versions/k", "wb", metadata={"from": text.decode()}) as file:
+                file.write(text)
+        found.pipe_file("kept-versions/k2", b"")
+        assert {"from": "two!"} == found.metadata("kept-versions/k")
+        versions = found.object_version_info("kept-versions/k")
+        assert [(4, True), (3, False)] == [(row["size"], row["IsLatest"]) for row in versions]
+        old = versions[1]["VersionId"]
+        assert b"one" == found.cat_file("kept-versions/k", version_id=old)
+        assert (3, {"from": "one"}) == (
+            found.info("kept-versions/k", version_id=old)["size"],
+            found.metadata("kept-versions/k", old),
+        )
+        with found.open("kept-versions/k", version_id=old) as file:
+            assert b"one" == file.read()
+        found.rm_file("kept-versions/k")
+        assert found.object_version_info("kept-versions/k")[0]["IsDeleteMarker"]
+        with pytest.raises(FileNotFoundError):
+            found.metadata("kept-versions/k")
 
 
 def test_a_folder_that_was_made(fs: Any) -> None:
