@@ -48,7 +48,7 @@ def dask(workers: int) -> Iterator[Cluster]:
 def ray(workers: int) -> Iterator[Cluster]:
     """A local Ray, reached by loopback only."""
     module = import_module("ray")
-    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         module.init(
             num_cpus=workers,
             include_dashboard=False,

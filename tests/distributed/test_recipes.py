@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,16 +26,18 @@ def test_recipe(recipe: Block, server: Server, tmp_path: Path) -> None:
     session.delete_objects(prefix="photos/")
     rig.make_tree(tmp_path / "photos", FILES)
     (tmp_path / "recipe.py").write_text(recipe.text, "utf-8")
-    done = subprocess.run(
-        [python, "recipe.py"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env=rig.variables(tmp_path) | rig.credentials(server),
-        timeout=100,
-        check=False,
-    )
+    # A short name, because Ray makes sockets below it.
+    with tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as ray_folder:
+        done = subprocess.run(
+            [python, "recipe.py"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=rig.variables(tmp_path) | rig.credentials(server) | {"RAY_TMPDIR": ray_folder},
+            timeout=100,
+            check=False,
+        )
     assert 0 == done.returncode, done.stdout + done.stderr
     assert f"{FILES} uploaded" in done.stdout.splitlines()
     assert FILES == len(list(session.list_objects("photos/")))
