@@ -96,3 +96,13 @@ def test_colours_are_for_terminals_without_no_color(shell: Shell, environment: d
     assert (0, not environment) == (code, b"\x1b[32m" in shown)
     if not environment:
         assert b"\x1b[" not in shell("demo", "--path", "data").stdout
+
+
+def test_an_encoding_without_the_letters_is_no_failure(shell: Shell, session: S3Session) -> None:
+    """Where stdout and stderr are ASCII, names are escaped, and --json is the same as everywhere."""
+    put(session, "ü")
+    expected = shell("ls", "--json", "{}").stdout
+    shell.environment |= {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "1"}
+    assert ["{}/\\xfc"] == shell.out("ls", "{}")
+    assert expected == shell("ls", "--json", "{}").stdout
+    assert "nothing is there: s3://bucket/\\u65e5" in shell.fails(1, "ls", "{}/日")
