@@ -71,7 +71,8 @@ def rm(urls: tuple[str, ...], recursive: bool, whole_bucket: bool, version_id: s
     refused (exit code 3), also as the outcome of an empty variable, unless --whole-bucket says that it is meant.
     """
     places = [located(url) for url in urls]
-    if version_id is not None and (len(urls) > 1 or recursive or options["versions"]):
+    is_pattern = any(is_glob(place.key, raw=options["raw"]) for place in places)
+    if version_id is not None and (len(urls) > 1 or recursive or is_pattern or options["versions"]):
         raise click.UsageError("--version-id is for one object")
     for place in places:
         _check(place, recursive=recursive, raw=options["raw"], whole_bucket=whole_bucket)

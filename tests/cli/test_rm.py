@@ -106,6 +106,14 @@ def test_rm_hides_where_versions_are_kept(shell: Shell, session: S3Session) -> N
     assert [] == list(session.list_object_versions())
 
 
+def test_rm_takes_one_version_of_one_object(shell: Shell, session: S3Session) -> None:
+    """--version-id with a pattern, a folder or several URLs is wrong usage, and deletes nothing."""
+    put(session, "a", "b")
+    for arguments in (["{}/*a"], ["-r", "{}/a"], ["{}/a", "{}/b"], ["--versions", "{}/a"]):
+        assert "for one object" in shell.fails(2, "rm", "--version-id", "null", *arguments)
+    assert ["a", "b"] == keys(session)
+
+
 def test_rm_deletes_many_in_few_requests(shell: Shell, session: S3Session, server: testing.Server) -> None:
     """1,200 objects are two requests."""
     put(session, *(f"p/{number}" for number in range(1200)))
