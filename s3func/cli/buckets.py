@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from s3func.errors import AccessDenied, BucketNotEmpty, InvalidRequest, NotFound
 
 if TYPE_CHECKING:
     from s3func.connect import Location
+    from s3func.models import ObjectEntry
 
 
 def _bucket(url: str) -> Location:
@@ -128,7 +130,7 @@ def _show(session: Any, place: Location, *, force: bool) -> int:
     """What would be deleted."""
     session.head_bucket()
     count = size = 0
-    for entry in session.list_object_versions():
+    for entry in _everything(session):
         count += 1
         size += entry.size
     uploads = len(list(_uploads(session)))
@@ -141,7 +143,7 @@ def _show(session: Any, place: Location, *, force: bool) -> int:
 def _empty(session: Any) -> None:
     count = 0
     batch = []
-    for entry in session.list_object_versions():
+    for entry in _everything(session):
         batch.append(entry)
         if len(batch) == 10_000:
             session.delete_objects(batch)
@@ -154,6 +156,19 @@ def _empty(session: Any) -> None:
         session.abort_multipart_upload(upload.key, upload.upload_id)
     if count:
         say(f"{counted(count, 'version')} deleted")
+
+
+def _everything(session: Any) -> Iterator[ObjectEntry]:
+    """All versions; all objects where the store has no versions."""
+    rows = iter(session.list_object_versions())
+    try:
+        first = next(rows, None)
+    except NotImplementedByStore:
+        yield from session.list_objects()
+        return
+    if first is not None:
+        yield first
+        yield from rows
 
 
 def _uploads(session: Any) -> list[Any]:

@@ -185,6 +185,17 @@ def test_rb_with_force_deletes_everything(shell: Shell, session: S3Session) -> N
     assert "{}" not in shell.out("ls")
 
 
+def test_rb_with_force_where_there_are_no_versions(shell: Shell, session: S3Session, server: testing.Server) -> None:
+    """A store that knows neither versions nor uploads in parts is emptied all the same."""
+    put(session, "a", "b")
+    with (
+        server.faults.add("ListObjectVersions", status=501, code="NotImplemented"),
+        server.faults.add("ListMultipartUploads", status=501, code="NotImplemented"),
+    ):
+        assert 0 == shell("rb", "--force", "{}").returncode
+    assert "{}" not in shell.out("ls")
+
+
 # --- mpu
 
 
