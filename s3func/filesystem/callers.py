@@ -1,6 +1,7 @@
 """Who asks: pyarrow, DuckDB and Dask ask in turns that are known, and then one request may answer two of their questions.
 
-An answer is never kept for anybody else: what they get early, they have asked for in the same breath.
+Nothing is kept for anybody else, and no bytes of another object are ever given out: a file is of the object whose bytes
+came first, and what pyarrow believes of its size is proved by them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@
     fsspec.filesystem("s3func", session=session);  fsspec.filesystem("b2")
 
 1. A path is BUCKET/KEY, and the key is sent as it stands; what fsspec itself takes away is a slash at the end.
-2. Nothing is remembered unless use_listings_cache=True says so: what a listing says is passed on, not kept.
+2. Nothing is remembered unless use_listings_cache=True says so: what a listing says is passed on, not kept. Where pyarrow,
+   DuckDB and Dask ask about what they have just listed or opened, that answers them, and nobody else (callers.py).
 3. Nothing is published that was not written to its end; nothing local is replaced by half an object; no bucket is made
    but by create_bucket().
 4. A pickle holds the configuration and no secret: whoever unpickles it has the credentials of the place where it runs.

@@ -1,4 +1,4 @@
-"""What is there: info, listings, and what follows from them. Nothing is remembered that use_listings_cache did not ask for."""
+"""What is there: info, listings, and what follows from them; see the rules in filesystem.py of what is remembered."""
 
 from __future__ import annotations
 
