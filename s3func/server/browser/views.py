@@ -101,7 +101,7 @@ def buckets_page(frame: Frame, buckets: Sequence[BucketEntry]) -> bytes:
         )
         for each in buckets
     ]
-    content = [_table(_count(len(rows), "bucket"), ("Name", "Created", ""), rows)]
+    content = [_table(_count(len(rows), "bucket"), ("Name", "Created (UTC)", ""), rows)]
     if not frame.reads_only:
         content.append(
             element(
@@ -150,7 +150,7 @@ def listing_page(frame: Frame, place: Place, page: ListPage, following: str) -> 
     content = [_bar(bucket, prefix, other, "bucket")]
     if not frame.reads_only:
         content.append(_upload_form(frame, bucket, prefix, is_open=not rows))
-    content.append(_table(_count_of_page(page, following), ("Name", "Size", "Modified", ""), rows))
+    content.append(_table(_count_of_page(page, following), ("Name", "Size", "Modified (UTC)", ""), rows))
     content.append(_turns(link("bucket", bucket=bucket, prefix=prefix), following))
     return _page(frame, prefix or bucket, content, _crumbs(bucket, prefix))
 
@@ -163,7 +163,7 @@ def versions_page(frame: Frame, place: Place, page: ListPage, following: str) ->
     other = element("a", "Show current objects only", href=link("bucket", bucket=bucket, prefix=prefix))
     content = [
         _bar(bucket, prefix, other, "versions"),
-        _table(_count_of_page(page, following), ("Name", "Version", "Size", "Modified", ""), rows),
+        _table(_count_of_page(page, following), ("Name", "Version", "Size", "Modified (UTC)", ""), rows),
         _turns(link("versions", bucket=bucket, prefix=prefix), following),
     ]
     return _page(frame, f"Versions of {prefix or bucket}", content, _crumbs(bucket, prefix))
@@ -176,7 +176,7 @@ def object_page(
     label = written_out(place.key)
     size = headers.get("content-length", "")
     facts: list[tuple[str, str]] = [("Key", name(place.key)), ("Bucket", name(place.bucket))]
-    facts.append(("Size", _size(int(size)) if size.isdecimal() else "unknown"))
+    facts.append(("Size", _size_in_full(int(size)) if size.isdecimal() else "unknown"))
     facts.append(("Modified", headers.get("last-modified", "unknown")))
     facts += [(title, name(headers[header])) for header, title in _DESCRIBED if headers.get(header)]
     facts += [
@@ -202,7 +202,7 @@ def object_page(
     if versions and (len(versions) > 1 or versions[0].version_id != "null"):
         rows = [_version_row(frame, place.bucket, entry, name(entry.key)) for entry in versions]
         content.append(element("h2", "Versions"))
-        content.append(_table(_count(len(rows), "version"), ("Name", "Version", "Size", "Modified", ""), rows))
+        content.append(_table(_count(len(rows), "version"), ("Name", "Version", "Size", "Modified (UTC)", ""), rows))
         if more:
             content.append(element("p", element("a", "All versions", href=more)))
     return _page(frame, label, content, _crumbs(place.bucket, place.key))
@@ -511,7 +511,7 @@ def _field(label: str, field: str, *, kind: str = "text", **attributes: str | bo
 
 
 def _table(caption: str, titles: Sequence[str], rows: Sequence[Markup]) -> Markup:
-    classes = {"Size": "number", "Modified": "wide", "": "actions"}
+    classes = {"Size": "number", "Modified (UTC)": "wide", "": "actions"}
     heads = [
         element("th", title or element("span", "Actions"), scope="col", class_=classes.get(title)) for title in titles
     ]
@@ -559,8 +559,12 @@ def _size(size: int) -> Markup:
     return element("span", f"{size / 1024**power:.1f} {_UNITS[power - 1]}", title=f"{size:,} bytes")
 
 
+def _size_in_full(size: int) -> Markup:
+    return _size(size) if size < 1024 else joined([_size(size), f" ({size:,} bytes)"])
+
+
 def _time(moment: datetime | None) -> Markup:
     if moment is None:
         return element("span", "unknown")
     moment = moment.astimezone(UTC)
-    return element("time", f"{moment:%Y-%m-%d %H:%M:%S}", datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}", title="UTC")
+    return element("time", f"{moment:%Y-%m-%d %H:%M:%S}", datetime=f"{moment:%Y-%m-%dT%H:%M:%SZ}")

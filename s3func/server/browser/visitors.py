@@ -170,9 +170,11 @@ class Attempts:
         return 0
 
     def accepted(self, peer: str) -> None:
-        """It was right: what was wrong before was a slip."""
+        """The attempt was right, and does not count. Those before it do: who has a key of its own may try another's."""
+        network = _network(peer)
         with self._lock:
-            self._forgotten.pop(_network(peer), None)
+            if network in self._forgotten:
+                self._forgotten[network] -= REFUSAL_SECONDS
 
 
 def _is_over(known: _SignedIn, now: float) -> bool:

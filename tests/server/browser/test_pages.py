@@ -185,7 +185,7 @@ def test_an_object(server: Server, agent: Agent) -> None:
     facts = page.text_of("dd")
     for fact in ("photos/page.html", "bkt", "2.0 MiB", "text/html", "Müller <b>", "no-cache"):
         assert fact in facts
-    assert "2,097,152 bytes" in [tag.attributes.get("title") for tag in page.tags]
+    assert "2.0 MiB (2,097,152 bytes)" in page.text
     found = agent.get(page.link("download"))
     assert LARGE == found.body
     assert "application/octet-stream" == found.headers["content-type"]
