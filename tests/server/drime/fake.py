@@ -278,7 +278,7 @@ class FakeDrime:
 
     def _download(self, file_hash: str, headers: dict[str, str]) -> Answer:
         entry_id = int(base64.b64decode(file_hash + "==").decode().rstrip("|"))
-        if entry_id not in self.bodies:
+        if entry_id not in self.bodies or self.entries[entry_id]["deleted_at"]:
             return _json({"message": "No query results"}, 404)
         body = self.bodies[entry_id]
         found = re.fullmatch(r"bytes=(\d+)-(\d+)", headers.get("range", ""))

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -35,6 +36,7 @@ from s3func.server.backends.drime.service import Drime, make_client
 from tests.contract.objects import PLAIN, StoppedClock, body_of, get, keys_of, put, run_threads
 from tests.server.drime.conftest import OpenStore
 from tests.server.drime.fake import API_KEY, FakeDrime, transport
+from tests.server.drime.stores import quick_backend
 
 FULL = ObjectAttributes(headers={"content-type": "text/css"}, metadata={"a": "b"}, owner="me")
 
@@ -95,6 +97,23 @@ class TestPlaces:
             assert {"bucket/key": str(workspace).encode()} == files_of(drime, workspace)
         stores[0].delete_object("bucket", "key")
         assert b"1465" == get(stores[1465], "key")
+
+    def test_services_do_not_mix(self, drime: FakeDrime, open_store: OpenStore, tmp_path: Path) -> None:
+        """Two services may give the same ids; one cache keeps both apart."""
+        other = FakeDrime()
+        other.url = "http://other.test/api/v1"
+        stores = [open_store(), quick_backend(other, tmp_path / "metadata.db")]
+        try:
+            for store, body in zip(stores, (b"first", b"other"), strict=True):
+                store.create_bucket("bucket", owner=body.decode())
+                put(store, "key", body, ObjectAttributes(metadata={"m": body.decode()}))
+            assert drime.bodies.keys() == other.bodies.keys()
+            for store, body in zip(stores, (b"first", b"other"), strict=True):
+                head = store.head_object("bucket", "key")
+                assert (md5(body), {"m": body.decode()}) == (head.etag, head.metadata)
+                assert body.decode() == store.get_bucket("bucket").owner
+        finally:
+            stores[1].close()
 
     @pytest.mark.parametrize("page_style", ["last_page", "next_page", "both", "neither"])
     def test_folders_of_many_pages(
@@ -248,6 +267,10 @@ class TestOthers:
         put(store, "key", body_of(100_000))
         [entry_id] = drime.bodies
         with store.open_object("bucket", "key") as reader:
+            assert body_of(100_000)[:5] == reader.read_at(0, 5)
+            drime.bodies[entry_id] = body_of(100_001, 1)
+            with pytest.raises(Conflict):
+                reader.read_at(50_000, 10)
             drime.bodies.pop(entry_id)
             with pytest.raises(Conflict):
                 reader.read_at(10, 10)
@@ -548,8 +571,60 @@ class TestThreads:
         assert [None] * 8 == run_threads(works)
         assert ["key-0", "key-1"] == keys_of(store)
 
-    def test_the_last_commit_wins(self, store: DrimeBackend, drime: FakeDrime) -> None:
-        """What counts is the order of commits, not that of uploads, and it still does after a restart."""
+    def test_a_listing_does_not_undo_a_put(self, store: DrimeBackend, drime: FakeDrime) -> None:
+        """An object that was stored while its folder was being listed is seen, although that listing came without it."""
+        put(store, "old", b"x")
+        answer = drime.answer
+        is_listed, is_stored = threading.Event(), threading.Event()
+        listers: list[threading.Thread] = []
+
+        def slow(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
+            if "/file-entries/move" in target:
+                store._folders.forget()
+                listers.append(threading.Thread(target=keys_of, args=(store,)))
+                listers[0].start()
+                is_listed.wait(10)
+            given = answer(method, target, headers, body)
+            if "/drive/" in target and "parentIds=0" not in target:
+                is_listed.set()
+                is_stored.wait(10)
+            return given
+
+        drime.answer = slow  # type: ignore[method-assign,assignment]
+        put(store, "new", b"y")
+        is_stored.set()
+        listers[0].join()
+        assert ["new", "old"] == keys_of(store)
+
+    def test_gone_before_it_was_opened(self, store: DrimeBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is deleted between the look and the opening is not there; what is replaced is the new one."""
+        known = store._objects.known
+        changes: list[Callable[[], object]] = [
+            lambda: put(store, "key", b"new!"),
+            lambda: store.delete_object("bucket", "key"),
+        ]
+
+        def slow(*arguments: Any, **options: Any) -> Any:
+            found = known(*arguments, **options)
+            if changes:
+                changes.pop(0)()
+            return found
+
+        put(store, "key", b"old")
+        monkeypatch.setattr(store._objects, "known", slow)
+        change = changes.pop()
+        with store.open_object("bucket", "key") as reader:
+            assert b"new!" == reader.read_at(0, 10)
+        changes.append(change)
+        with pytest.raises(NoSuchKey):
+            store.open_object("bucket", "key")
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_the_last_commit_wins(self, fails: bool, store: DrimeBackend, drime: FakeDrime) -> None:
+        """What counts is the order of commits, not that of uploads, and it still does after a restart.
+
+        Where that cannot be had, because the object that was sent later cannot be deleted, that one stays.
+        """
         answer = drime.answer
         may_publish = threading.Event()
         is_uploaded = threading.Event()
@@ -562,16 +637,21 @@ class TestThreads:
             return given
 
         drime.answer = held  # type: ignore[method-assign,assignment]
-        slow = threading.Thread(target=put, args=(store, "key", b"first"))
+        results: list[Any] = []
+        slow = threading.Thread(target=lambda: results.extend(run_threads([partial(put, store, "key", b"first")])))
         slow.start()
         is_uploaded.wait(10)
         put(store, "key", b"second")
+        if fails:
+            drime.fail("/file-entries/delete", status=500, times=4)
         may_publish.set()
         slow.join()
-        assert b"first" == get(store, "key")
+        assert fails is isinstance(results[0], ServiceError)
+        winner = b"second" if fails else b"first"
+        assert winner == get(store, "key")
         store._folders.forget()
-        assert b"first" == get(store, "key")
-        assert {"bucket/key": b"first"} == files_of(drime)
+        assert winner == get(store, "key")
+        assert {"bucket/key": winner} == files_of(drime)
 
 
 class TestRestart:
