@@ -11,7 +11,7 @@ import shutil
 import stat
 from typing import TYPE_CHECKING, Any
 
-from s3func.connect import is_url
+from s3func.connect import endpoint_of, is_url, parse
 from s3func.errors import NoSuchBucket, NotFound, SyncError
 from s3func.sync.endpoints import as_endpoint
 from s3func.sync.local import TRASH, LocalTree
@@ -37,6 +37,8 @@ class Keeper:
         is_local = isinstance(target, LocalTree)
         if (is_url(backup) or isinstance(backup, RemotePrefix)) == is_local:
             raise ValueError("backup must be a folder for a folder, and a prefix of the same store for a prefix")
+        if not isinstance(target, LocalTree) and isinstance(backup, str):
+            _check_store(target, backup)
         place = as_endpoint(backup, session=None if isinstance(target, LocalTree) else target.session)
         if isinstance(place, LocalTree) and isinstance(target, LocalTree):
             if os.path.join(place.root, "").startswith(os.path.join(target.root, "")):
@@ -122,6 +124,17 @@ class Keeper:
         except OSError as error:
             raise SyncError(f"{printable(path)!r} could not be kept: {error.strerror or error}") from error
         return place
+
+
+def _check_store(target: RemotePrefix, url: str) -> None:
+    """ValueError for a URL of another store: it would be looked for in the target's, by the bucket's name alone."""
+    location = parse(url)
+    own = getattr(target.session, "endpoint_url", None) or getattr(target.session, "realm", "")
+    is_same = location.scheme == target.kind
+    if is_same and (location.endpoint_url is not None or location.profile is not None):
+        is_same = endpoint_of(location).rstrip("/") == str(own).rstrip("/")
+    if not is_same:
+        raise ValueError(f"backup must be a prefix of the target's own store, {own}, which {location.url} is not")
 
 
 def _copy_file(source: int | None, name: str, target: int | None, new_name: str, hidden: str) -> None:

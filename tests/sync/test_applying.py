@@ -15,6 +15,7 @@ import pytest
 import s3func.testing
 from s3func.errors import (
     AccessDenied,
+    CredentialsError,
     DeadlineExceeded,
     EmptySourceError,
     InvalidCredentials,
@@ -408,6 +409,14 @@ def test_backup_in_the_wrong_place(s3: Sides, tmp_path: Path) -> None:
     for place in ("s3://bucket/p/inside", tmp_path / "folder"):
         with pytest.raises(ValueError, match="backup"):
             apply(up, backup=place)
+    # What names another store is not looked for in this one.
+    for url in ("b2://bucket/backup", "s3://https://other.example@bucket/backup"):
+        with pytest.raises(ValueError, match="own store"):
+            apply(up, backup=url)
+    with pytest.raises(CredentialsError, match="other"):
+        apply(up, backup="s3://other@bucket/backup")
+    own = s3.remote.url.partition("@")[0]
+    assert apply(up, backup=f"{own}@bucket/backup").ok
 
 
 # --- how a run ends
