@@ -17,18 +17,27 @@ from s3func.cli.teaching import TeachingCommand
 
 if TYPE_CHECKING:
     from s3func.cli.diagnosis import Finding
+    from s3func.connect import Location
 
 _MARKS = {"ok": "ok", "note": "--", "problem": "!!"}
 _WIDTH = 110
 
 
-def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, str] | None:
+def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> Location | None:
+    from s3func.connect import parse
+    from s3func.profiles import find_profile
+
     if value is None:
         return None
-    bucket, _, prefix = value.removeprefix("s3://").partition("/")
-    if not bucket or ("://" in value and not value.startswith("s3://")):
-        raise click.BadParameter(f"{value!r} is not s3://BUCKET[/PREFIX]", ctx, param)
-    return bucket, prefix
+    try:
+        place = parse(value if "://" in value else f"s3://{value}")
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
+    if place.scheme != "s3" or place.credentials is not None:
+        raise click.BadParameter("it looks at s3://[PROFILE@|HOST@]BUCKET[/PREFIX], without a key in it", ctx, param)
+    if place.profile is not None and find_profile(place.profile) is not None:
+        raise click.BadParameter(f"{place.profile!r} is no profile of ~/.aws: give --endpoint-url", ctx, param)
+    return place
 
 
 @click.command(
@@ -45,7 +54,7 @@ def _place(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option("--write", is_flag=True, help="Also put a small object, read it and delete it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 def doctor(
-    place: tuple[str, str] | None,
+    place: Location | None,
     profile: str | None,
     region: str | None,
     endpoint_url: str | None,
@@ -61,7 +70,10 @@ def doctor(
 
     if write and place is None:
         raise click.UsageError("--write needs s3://BUCKET")
-    bucket, prefix = place or (None, "")
+    bucket, prefix = (None, "") if place is None else (place.bucket, place.key)
+    if place is not None:
+        profile = place.profile or profile
+        endpoint_url = place.endpoint_url or endpoint_url
     findings = []
     for finding in examine(Question(bucket, prefix, profile, region, endpoint_url, write)):
         findings.append(finding)

@@ -271,10 +271,30 @@ def test_what_is_no_store(run: Run, doctor: Callable[..., dict[str, Any]]) -> No
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--write",), ("https://bucket",), ("s3://",), ("bucket", "more"), ("--verbose",)]
+    "arguments",
+    [
+        ("--write",),
+        ("https://bucket",),
+        ("s3://",),
+        ("bucket", "more"),
+        ("--verbose",),
+        ("b2://bucket",),
+        ("s3://id:secret@bucket",),
+    ],
 )
 def test_wrong_usage(run: Run, arguments: tuple[str, ...]) -> None:
     """What cannot be asked is exit code 2."""
     done = run("doctor", *arguments)
     assert (2, "") == (done.returncode, done.stdout)
     assert "see s3func doctor --help" in done.stderr
+
+
+def test_a_store_in_the_url(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands before the bucket says where it is, as with every other command, and counts more than the environment."""
+    with testing.server() as server:
+        server.session("bucket")
+        for name, value in environment_of(server).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        report = examined(run, f"s3://{server.endpoint_url}/bucket")
+    assert (0, []) == (report["code"], problems(report))
