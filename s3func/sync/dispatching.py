@@ -199,6 +199,8 @@ class ChunkMovers:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             return
+        # Nor does what was gathered begin any more.
+        self._gathered.clear()
         begun = [future for future in self._under_way if not future.cancel()]
         wait(begun)
         for future in begun:

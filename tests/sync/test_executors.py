@@ -21,7 +21,7 @@ import s3func.testing
 from s3func import S3Session
 from s3func.errors import DeadlineExceeded, SyncError
 from s3func.server import MemoryBackend, S3App
-from s3func.sync import DaskExecutor, RayExecutor, chunks
+from s3func.sync import DaskExecutor, RayExecutor, chunks, dispatching
 from s3func.sync.applying import apply
 from s3func.sync.chunks import ChunkResult, PlanChunk, SessionSpec, Uncollected, WorkerSessions, run_chunk, spec_of
 from s3func.sync.dispatching import WIDTH_UNKNOWN, ChunkMovers
@@ -324,8 +324,8 @@ def test_deadline(server: Server, tmp_path: Path, is_gathering: bool) -> None:
     assert len(executor.chunks) == (2 if is_gathering else 1)
 
 
-def test_interrupt_keeps_what_is_done(server: Server, tmp_path: Path) -> None:
-    """What a chunk has done that cannot be taken back any more is remembered, although the run is over."""
+def test_interrupt_keeps_what_is_done(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a chunk has done that cannot be taken back any more is remembered, although the run is over; none begins."""
     tree, remote = LocalTree(tmp_path), RemotePrefix(server.session("bucket"))
     begun, go_on = threading.Event(), threading.Event()
 
@@ -349,6 +349,7 @@ def test_interrupt_keeps_what_is_done(server: Server, tmp_path: Path) -> None:
             movers.put(step)
         assert begun.wait(10)
         threading.Timer(0.05, go_on.set).start()
+        monkeypatch.setattr(dispatching, "_GATHERING_SECONDS", -1.0)
         raise KeyboardInterrupt
     assert [step.name for step in steps[:16]] == sorted(outcome.operation.name for outcome in movers.outcomes())
     assert plan.state.rows == {}
