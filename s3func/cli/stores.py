@@ -114,7 +114,7 @@ def complete(name: str, settings: Mapping[str, SettingValue]) -> StoreChoice:
     found = dict(settings)
     for setting in kind.SETTINGS:
         text = os.environ.get(setting.variable) if setting.variable else None
-        if text and setting.name not in found:
+        if text and setting.name not in found and not any(settings.get(name) for name in setting.unless):
             try:
                 found[setting.name] = setting.parse(text)
             except ValueError as error:

@@ -13,6 +13,8 @@ from s3func.server.backends.settings import Setting, SettingValue
 if TYPE_CHECKING:
     from s3func.server import Backend
 
+# Who says by these who signs does not mean the keys in the environment.
+_SIGNERS = ("profile", "anonymous")
 _OF_S3 = {"region", "profile", "session_token", "addressing_style"}
 
 
@@ -30,9 +32,13 @@ class UpstreamBackend:
         Setting("region", "Its region"),
         Setting("profile", "The profile of ~/.aws with its keys"),
         Setting("bucket", "The only one of its buckets to serve"),
-        Setting("access_key_id", "Its key", variable="S3FUNC_UPSTREAM_ACCESS_KEY_ID"),
+        Setting("access_key_id", "Its key", variable="S3FUNC_UPSTREAM_ACCESS_KEY_ID", unless=_SIGNERS),
         Setting(
-            "secret_access_key", "The secret of that key", secret=True, variable="S3FUNC_UPSTREAM_SECRET_ACCESS_KEY"
+            "secret_access_key",
+            "The secret of that key",
+            secret=True,
+            variable="S3FUNC_UPSTREAM_SECRET_ACCESS_KEY",
+            unless=_SIGNERS,
         ),
         Setting("session_token", "The token of a key for some hours", secret=True),
         Setting("addressing_style", "Where a bucket's name stands", choices=("auto", "path", "virtual")),

@@ -24,7 +24,7 @@ from s3func.cli import main
 from s3func.cli.backends_file import change_tables
 from s3func.cli.config import save_changed, save_new
 from s3func.cli.obscure import is_obscured, obscure_text, reveal
-from s3func.cli.stores import BACKENDS, backend_type
+from s3func.cli.stores import BACKENDS, backend_type, complete
 from s3func.server.backends.settings import Setting, check_settings
 from tests.cli.shell import COMMAND
 
@@ -320,6 +320,19 @@ class TestQuestions:
         done = shell("config", "add", "x", stdin="local\n")
         assert 130 == done.returncode
         assert not shell.file.exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "are_read"),
+    [({}, True), ({"access_key_id": "mine"}, True), ({"profile": "p"}, False), ({"anonymous": True}, False)],
+)
+def test_whose_keys_are_meant(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], are_read: bool) -> None:
+    """Keys in the environment sign unless it was said who does; a key that was given goes before them."""
+    monkeypatch.setenv("S3FUNC_UPSTREAM_ACCESS_KEY_ID", "theirs")
+    monkeypatch.setenv("S3FUNC_UPSTREAM_SECRET_ACCESS_KEY", SECRET)
+    settings = complete("session", given).settings
+    assert (SECRET if are_read else None) == settings.get("secret_access_key")
+    assert given.get("access_key_id", "theirs" if are_read else None) == settings.get("access_key_id")
 
 
 def test_names_and_types_are_completed(shell: Config, monkeypatch: pytest.MonkeyPatch) -> None:

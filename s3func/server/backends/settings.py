@@ -25,7 +25,7 @@ class Setting:
 
     about: what it means, as one sentence without its full stop. type: of its value; a path is a str. choices: the only
     values, of a str. secret: it is never shown, nor taken from a command line. variable: of the environment, read where
-    it was not said otherwise. default: what it is without being given, for people.
+    neither it nor one of the settings `unless` was given. default: what it is without being given, for people.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Setting:
     choices: tuple[str, ...] = ()
     variable: str | None = None
     default: str = ""
+    unless: tuple[str, ...] = ()
 
     def parse(self, text: str) -> SettingValue:
         """The value that a text stands for; ValueError names the setting, and does not repeat a secret."""
