@@ -386,6 +386,9 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = False
     fake: FakeDrime
 
+    def handle_error(self, *args: Any) -> None:
+        """A client that was killed breaks its connections."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"

@@ -367,6 +367,22 @@ class TestFaults:
         assert body == get(store, key)
         assert 3 == drime.count("PUT /presigned")
 
+    def test_large_bodies_do_not_stay_in_memory(self, store: DrimeBackend, drime: FakeDrime, drime_url: str) -> None:
+        """Of a body that is sent in chunks a few are in memory at a time, however many there are."""
+        answer = drime.answer
+        alive = []
+
+        def watched(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
+            if "/presigned/" in target:
+                requests = [each for each in gc.get_objects() if isinstance(each, httpx.Request)]
+                alive.append(sum("/presigned/" in str(each.url) for each in requests))
+            return answer(method, target, headers, body)
+
+        drime.answer = watched  # type: ignore[method-assign,assignment]
+        put(store, "key", bytes(100 * 1024 * 1024))
+        assert 7 == len(alive)
+        assert max(alive) <= 3
+
     @pytest.mark.parametrize("has_ranges", [True, False])
     def test_ranges(self, has_ranges: bool, store: DrimeBackend, drime: FakeDrime) -> None:
         """Any part of a body is read, also from a Drime that sends the whole body for it."""

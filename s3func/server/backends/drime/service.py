@@ -12,6 +12,7 @@ https://docs.drime.cloud
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import re
@@ -33,6 +34,11 @@ PAGE = 1000
 
 ATTEMPTS = 4
 """How often an upload, a listing or the opening of a body is tried."""
+
+# Up to this size a body is sent by one request, larger ones in chunks, of which S3 takes so many.
+_AT_ONCE = 30 * 1024 * 1024
+_CHUNK = 16 * 1024 * 1024
+_CHUNKS_MAX = 10_000
 
 _log = logging.getLogger("s3func.server.drime")
 _STATUS = re.compile(r"status (\d{3})")
@@ -155,9 +161,13 @@ class Drime:
     def upload(self, path: Path, parent_id: int) -> Entry:
         """Upload a file under its own name, which is a new entry whatever is there already."""
         size = path.stat().st_size
+        options: dict[str, Any] = {"parent_id": parent_id, "workspace_id": self.workspace_id}
+        if size > _AT_ONCE:
+            chunk = max(_CHUNK, -(-size // _CHUNKS_MAX))
+            options |= {"chunk_size": chunk, "progress_callback": _let_go}
 
         def send() -> Entry:
-            answer = self._client.upload_file(path, parent_id=parent_id, workspace_id=self.workspace_id)
+            answer = self._client.upload_file(path, use_multipart_threshold=_AT_ONCE, **options)
             return entry_of(answer.get("fileEntry", answer))
 
         for attempt in range(1, ATTEMPTS + 1):
@@ -374,6 +384,11 @@ def _status_error(what: str, status: int) -> ServiceError:
     if status >= 500:
         return service_error("ServiceUnavailable", "Drime does not answer as it should. Please try again.")
     return DrimeRefused("Drime refused to do that.")
+
+
+def _let_go(sent: int, size: int) -> None:
+    """A chunk was sent: what httpx made for it refers to itself, and would stay in memory with the chunk."""
+    gc.collect()
 
 
 def _unusable() -> ServerError:
