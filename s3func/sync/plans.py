@@ -473,10 +473,12 @@ def _proof(fields: dict[str, Any]) -> ScanProof:
 
 def _check_apart(source: Endpoint, target: Endpoint, filters: Filters | None) -> None:
     """ValueError where one prefix lies in the other: a sync would copy its own copies, or delete its own source."""
-    if isinstance(source, LocalTree) or isinstance(target, LocalTree):
+    if isinstance(source, LocalTree) or isinstance(target, LocalTree) or source.bucket != target.bucket:
         return
-    outer, inner = sorted((side.url.removesuffix("/") + "/" for side in (source, target)), key=len)
-    if not inner.startswith(outer):
+    from s3func.sync.transfers import is_same_store
+
+    outer, inner = sorted((source.prefix, target.prefix), key=len)
+    if not inner.startswith(outer) or not is_same_store(source, target):
         return
     below = inner[len(outer) :].rstrip("/")
     # What no scan of the outer one sees does not lie in it.

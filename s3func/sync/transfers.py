@@ -114,7 +114,7 @@ class Mover:
         self._has_conditions = True
         self._is_b2 = target.kind == "b2"
         self._is_one_store = (
-            not isinstance(source, LocalTree) and not isinstance(target, LocalTree) and (_is_same_store(source, target))
+            not isinstance(source, LocalTree) and not isinstance(target, LocalTree) and (is_same_store(source, target))
         )
         verbs: dict[str, Callable[[Operation], Outcome]] = {
             "upload": self._upload,
@@ -553,7 +553,7 @@ def _got(result: Any, size: int, listed: Side | None) -> Side:
     return Side(size, etag=result.etag, modified=seconds, version_id=result.version_id)
 
 
-def _is_same_store(source: RemotePrefix, target: RemotePrefix) -> bool:
+def is_same_store(source: RemotePrefix, target: RemotePrefix) -> bool:
     """Whether the target's store can copy from the source: one address, or, without one, one way to it."""
     mine, its = source.session, target.session
     if mine is its:
