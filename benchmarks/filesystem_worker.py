@@ -92,11 +92,11 @@ class Job:
 
     def find(self) -> None:
         """The names of 10,000 objects."""
-        assert len(self.fs.find(f"{self.bucket}/many")) == KEYS
+        assert len(self.fs.find(f"{self.bucket}/many")) == self._keys
 
     def glob(self) -> None:
         """Those of them that fit a pattern."""
-        assert len(self.fs.glob(f"{self.bucket}/many/*/*.bin")) == KEYS
+        assert len(self.fs.glob(f"{self.bucket}/many/*/*.bin")) == self._keys
 
     def cat_ranges(self) -> None:
         """200 pieces of one object, a kilobyte each, some of them close to each other."""
