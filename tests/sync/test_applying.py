@@ -39,11 +39,12 @@ from s3func.sync.events import (
     event_row,
 )
 from s3func.sync.local import LocalTree
-from s3func.sync.operation import Operation
+from s3func.sync.operation import Operation, Side
 from s3func.sync.plans import Plan
 from s3func.sync.remote import RemotePrefix
 from s3func.sync.report import Report
 from s3func.sync.syncing import sync
+from s3func.sync.transfers import Outcome
 from s3func.testing import Server
 from s3func.transport.transfer import MIB, TransferConfig
 from tests.sync.hand_made import HandMade, download, side_of_file, side_of_object, upload
@@ -545,6 +546,58 @@ def test_interrupt_of_a_large_transfer(server: Server, tmp_path: Path, direction
     assert [] == list(session.list_multipart_uploads())
     assert server.journal.operations().count(moving) < 15
     assert ("large" in files(tmp_path)) == (direction == "up")
+
+
+def test_dry_run_that_would_be_stopped(s3: Sides) -> None:
+    """T20: a dry run says that the guards would stop the deletes, by the same error, and changes nothing."""
+    for name in ("a", "b", "c"):
+        s3.put(name, b"1")
+    s3.write("a", b"1")
+    with s3.up(delete="all", max_delete=1, state=None) as plan, pytest.raises(TooManyDeletes) as caught:
+        apply(plan, dry_run=True)
+    report = caught.value.report  # type: ignore[attr-defined]  # what apply() adds
+    assert (True, 0, 3) == (report.is_dry_run, report.deleted, report.exit_code)
+    assert ["p/a", "p/b", "p/c"] == keys(s3)
+
+
+def test_what_was_done_before_an_interrupt_is_remembered(s3: Sides, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that were carried out, and not yet looked at, when the run is interrupted are in the memory and the report."""
+    s3.write("a", b"1")
+    s3.write("b", b"1")
+
+    class Movers:
+        """Carries everything out, and is interrupted before anybody asks."""
+
+        def __init__(self) -> None:
+            self._done: list[Outcome] = []
+            self._is_over = False
+
+        def put(self, step: Operation) -> None:
+            self._done.append(Outcome(step, "done", step.source, Side(1, etag="e"), 1))
+
+        def outcomes(self) -> Iterator[Outcome]:
+            return iter(self._done if self._is_over else [])
+
+        def is_waiting(self) -> bool:
+            self._is_over = True
+            raise KeyboardInterrupt
+
+        def is_large(self, _: Operation) -> bool:
+            return False
+
+        def __enter__(self) -> Movers:  # noqa: PYI034 -- a class of one test
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+    monkeypatch.setattr("s3func.sync.applying._Run._movers", lambda *_: Movers())
+    plan = HandMade(s3.tree, s3.remote, [upload(s3.tree, "a"), upload(s3.tree, "b")])
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply(plan)
+    assert {"a", "b"} == set(plan.state.rows)
+    report = caught.value.report  # type: ignore[attr-defined]  # likewise
+    assert (2, 130) == (report.uploaded, report.exit_code)
 
 
 def test_dry_run(sides: Sides) -> None:
