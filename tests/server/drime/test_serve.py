@@ -236,3 +236,22 @@ def test_what_is_wrong_is_one_line(start: Callable[..., Served], variables: dict
     assert said in text
     assert "0815" not in text
     assert "Traceback" not in text
+
+
+def test_without_the_package(start: Callable[..., Served], tmp_path: Path) -> None:
+    """Without pydrime the backend and its settings are known, and opening it says what to install."""
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without/pydrime.py").write_text("raise ModuleNotFoundError('no such module', name='pydrime')")
+    process, url = start("--backend", "drime", PYTHONPATH=str(tmp_path / "without"))
+    _, said = process.communicate()
+    assert ("", 1) == (url, process.returncode)
+    assert "pip install 's3func[drime]'" in said
+    assert "Traceback" not in said
+    done = subprocess.run(
+        [sys.executable, "-m", "s3func", "config", "types"],
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(tmp_path / "without")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (0, True) == (done.returncode, "workspace_id" in done.stdout), done

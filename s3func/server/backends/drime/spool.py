@@ -119,6 +119,9 @@ class SpooledBody:
 
 
 def _is_running(process: str) -> bool:
+    if os.name == "nt":
+        # There the question would be a signal; what was left stays.
+        return True
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
