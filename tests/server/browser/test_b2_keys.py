@@ -109,6 +109,18 @@ def test_an_unrestricted_key(server: Server, agent: Agent, master: B2Caller, mon
     assert "The bucket was deleted." in agent.submit(asking.form("delete-bucket")).text
 
 
+def test_a_version_of_another_file(server: Server, agent: Agent, master: B2Caller) -> None:
+    """A page of one file does not show or delete a version of another, although B2 finds it by its id alone."""
+    sign_in(server, agent, master)
+    other = server.session("open-bucket").head_object("out/k").version_id
+    for page in ("object", "download"):
+        found = agent.get(f"{FOLDER}/{link(page, bucket='open-bucket', key='in/k', version=other)}")
+        assert (404, "No such version") == (found.status, found.title)
+    asking = agent.get(f"{FOLDER}/{link('delete-object', bucket='open-bucket', key='in/k', version=other)}")
+    assert 400 == agent.submit(asking.form("delete-object")).status
+    assert b"not for everybody" == server.session("open-bucket").get_object("out/k").data
+
+
 def test_a_key_of_one_prefix(server: Server, agent: Agent, master: B2Caller) -> None:
     """A key that is restricted to a bucket and a prefix sees that, and its pages say no to everything else."""
     page = sign_in(

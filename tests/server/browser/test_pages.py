@@ -441,6 +441,7 @@ def test_names_are_only_names(server: Server, agent: Agent) -> None:
     session = server.session("bkt")
     session.put_object(f"{attack}/{attack}", b"x", metadata={"m": attack}, content_type=f"text/{attack[:5]}")
     session.put_object(attack, b"x")
+    session.put_object(attack.replace("/", ""), b"x")
     pages = [
         bucket_page(agent),
         bucket_page(agent, f"{attack}/"),
@@ -484,6 +485,7 @@ def test_any_name_in_a_page(text: str) -> None:
     assert all(
         not re.match(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]", each) for each in shown
     )
+    assert [text] == [tag.attributes["title"] for tag in reader.tags if tag.name == "p"]
     target = next(tag.attributes["href"] for tag in reader.tags if tag.name == "a")
     assert [("key", text)] == parse_qsl(urlsplit(target).query, keep_blank_values=True)
 
