@@ -290,6 +290,17 @@ class TestOthers:
         assert ["a/b/other"] == keys_of(store)
         assert b"two" == get(store, "a/b/other")
 
+    @pytest.mark.parametrize("key", ["a/new/key", "a/key", "a/b/key"])
+    def test_a_prefix_was_deleted(self, key: str, store: DrimeBackend, drime: FakeDrime) -> None:
+        """A put below a folder that others deleted a moment ago makes it again, although it was there when listed."""
+        put(store, "a/b/old", b"old")
+        for entry in drime.entries.values():
+            if entry["name"] in ("a", "b", "old"):
+                entry["deleted_at"] = "now"
+        put(store, key, b"new")
+        store._folders.forget()
+        assert [key] == keys_of(store)
+
     def test_a_bucket_with_what_others_put_in_stays(self, store: DrimeBackend, drime: FakeDrime) -> None:
         """Before a bucket is deleted Drime is asked, for a folder goes with all that is in it; empty folders do not count."""
         put(store, "a/b/key")

@@ -307,14 +307,15 @@ class Objects:
                 self._folders.forget()
             if attempt == 2 and (other := forms_of(Name(last_piece(key)))[-1]) != name:
                 self._drime.rename(staged.id, other)
-            parent_id = self._folders.make_parent(folder_id, key)
+            parent_id: int | None = None
             try:
+                parent_id = self._folders.make_parent(folder_id, key)
                 return self._drime.move([staged.id], parent_id)[0]
             except DrimeRefused as error:
                 refused = error
             except ServiceError:
                 # The answer may be all that was lost.
-                entry = self._drime.entry(staged.id)
+                entry = None if parent_id is None else self._drime.entry(staged.id)
                 if entry is None or entry.parent_id != parent_id:
                     raise
                 return entry
