@@ -301,6 +301,16 @@ class TestOthers:
         store._folders.forget()
         assert [key] == keys_of(store)
 
+    def test_the_bucket_was_deleted(self, store: DrimeBackend, drime: FakeDrime) -> None:
+        """A put into a bucket that others deleted a moment ago says so, and leaves nothing."""
+        put(store, "key", b"old")
+        for entry in drime.entries.values():
+            if entry["name"] in ("bucket", "key"):
+                entry["deleted_at"] = "now"
+        with pytest.raises(NoSuchBucket):
+            put(store, "a/key", b"new")
+        assert {} == files_of(drime)
+
     def test_a_bucket_with_what_others_put_in_stays(self, store: DrimeBackend, drime: FakeDrime) -> None:
         """Before a bucket is deleted Drime is asked, for a folder goes with all that is in it; empty folders do not count."""
         put(store, "a/b/key")

@@ -31,7 +31,15 @@ from s3func.server.backends.drime.cache import Cache, Database
 from s3func.server.backends.drime.folders import Folders
 from s3func.server.backends.drime.locks import KeyLocks
 from s3func.server.backends.drime.objects import Found, Objects, record_of, staged_name, stored_of
-from s3func.server.backends.drime.service import DEFAULT_API_URL, Changed, Drime, Entry, make_client, seconds_of
+from s3func.server.backends.drime.service import (
+    DEFAULT_API_URL,
+    Changed,
+    Drime,
+    DrimeRefused,
+    Entry,
+    make_client,
+    seconds_of,
+)
 from s3func.server.backends.drime.spool import BLOCK, Spool, SpooledBody
 from s3func.server.backends.drime.uploads import StoredPart, Uploads
 from s3func.server.backends.listing import list_slice
@@ -467,7 +475,13 @@ class DrimeBackend(Multipart, Editable):
             record = record_of(
                 staged, self._drime.workspace_id, place, md5, etag, self._now(), attributes, tuple(parts)
             )
-            stored = stored_of(key, self._objects.publish(now.id, key, staged, record, former))
+            try:
+                stored = stored_of(key, self._objects.publish(now.id, key, staged, record, former))
+            except DrimeRefused:
+                # Somebody may have deleted the bucket at Drime, which raises NoSuchBucket here.
+                self._folders.forget()
+                self._buckets.find(bucket.name)
+                raise
             finish(stored)
             return stored
 
