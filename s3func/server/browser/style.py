@@ -33,7 +33,7 @@ bdi { white-space: pre-wrap; }
 bdi i { font: .85em ui-monospace, monospace; background: var(--line); border-radius: .2rem; padding: 0 .15rem; }
 table { width: 100%; border-collapse: collapse; }
 caption { text-align: left; color: var(--soft); padding: .35rem 0; }
-th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: baseline;
+th, td { text-align: left; padding: .4rem .6rem; border-bottom: 1px solid var(--line); vertical-align: top;
   font-weight: inherit; }
 th:first-child, td:first-child { padding-left: 0; }
 tbody th { overflow-wrap: anywhere; min-width: 12rem; }
@@ -71,10 +71,8 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .sign-in { max-width: 26rem; }
 .sign-in .panel > * + * { margin-top: .75rem; }
 .sign-in input { width: 100%; }
-code.id { display: inline-block; max-width: 15rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap;
-  vertical-align: bottom; }
-@media (max-width: 40rem) { .wide { display: none; } .actions { white-space: normal; } .actions a + a { margin-left: 0; }
-  .actions a { display: block; } tbody th { min-width: 6rem; } code.id { max-width: 5rem; }
+@media (max-width: 40rem) { .wide { display: none; } .actions a + a { margin-left: 0; }
+  .actions a { display: block; } tbody th { min-width: 6rem; } .actions, time { white-space: normal; }
   main, body > header { padding-left: .75rem; padding-right: .75rem; } dl { grid-template-columns: 1fr; gap: 0; } dd { margin-bottom: .5rem; } }
 """
 

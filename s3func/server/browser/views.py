@@ -137,7 +137,7 @@ def listing_page(frame: Frame, place: Place, page: ListPage, following: str) -> 
                     scope="row",
                 ),
                 element("td", _size(entry.size), class_="number"),
-                element("td", _time(entry.last_modified), class_="wide"),
+                element("td", _time(entry.last_modified)),
                 element(
                     "td",
                     _download_link(Place(bucket, entry.key), label),
@@ -474,9 +474,9 @@ def _version_row(frame: Frame, bucket: str, entry: ObjectEntry, shown: Markup) -
     return element(
         "tr",
         element("th", first, *([" ", element("span", f"({kind})", class_="soft")] if kind else []), scope="row"),
-        element("td", element("code", name(version), class_="id", title=written_out(version))),
+        element("td", element("code", name(version)), class_="wide"),
         element("td", "" if entry.delete_marker else _size(entry.size), class_="number"),
-        element("td", _time(entry.last_modified), class_="wide"),
+        element("td", _time(entry.last_modified)),
         element(
             "td",
             "" if entry.delete_marker else _download_link(place, label),
@@ -511,7 +511,7 @@ def _field(label: str, field: str, *, kind: str = "text", **attributes: str | bo
 
 
 def _table(caption: str, titles: Sequence[str], rows: Sequence[Markup]) -> Markup:
-    classes = {"Size": "number", "Modified (UTC)": "wide", "": "actions"}
+    classes = {"Size": "number", "Version": "wide", "": "actions"}
     heads = [
         element("th", title or element("span", "Actions"), scope="col", class_=classes.get(title)) for title in titles
     ]
