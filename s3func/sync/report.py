@@ -152,7 +152,7 @@ class Report:
             bad.append(f"{self.not_deleted} not deleted: {self.why_not_deleted}")
         if self.is_incomplete:
             bad.append("a scan did not see everything")
-        if self.stopped is not None:
+        if self.stopped is not None and not (self.not_deleted and str(self.stopped) == self.why_not_deleted):
             bad.append(str(self.stopped))
         if self.ended:
             bad.append("interrupted" if self.is_interrupted else f"ended early: {self.ended}")
