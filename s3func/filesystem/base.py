@@ -70,7 +70,7 @@ class StoreFileSystem(AbstractFileSystem):
         # Names that were folders, and that mkdir() was asked for: what is asked first, and what DuckDB is told.
         self._folders: dict[str, None] = {}
         self._made: dict[str, None] = {}
-        self._listed_for_pyarrow: dict[str, tuple[int, float]] = {}
+        self._listed: dict[str, tuple[dict[str, Any], float]] = {}
         self._listed_for_dask: dict[str, tuple[str, float]] = {}
         self._session = session
         self._session_lock = threading.Lock()
@@ -130,11 +130,11 @@ class StoreFileSystem(AbstractFileSystem):
             self.dircache.clear()
             self._folders.clear()
             self._made.clear()
-            self._listed_for_pyarrow.clear()
+            self._listed.clear()
             self._listed_for_dask.clear()
             return
         place = self._strip_protocol(path)
-        self._listed_for_pyarrow.pop(place, None)
+        self._listed.pop(place, None)
         self._listed_for_dask.pop(place, None)
         while place:
             self.dircache.pop(place, None)

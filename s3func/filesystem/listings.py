@@ -164,21 +164,21 @@ class Listings(StoreFileSystem):
         if not found and key and not prefix and maxdepth != 1:
             found = self._itself(name)
         ordered = dict(sorted(found.items()))
-        if is_pyarrow_listing():
-            self._note_for_pyarrow(ordered)
+        if is_pyarrow_listing() or is_duckdb():
+            self._note_listed(ordered)
         elif is_dask():
             now = monotonic()
             self._listed_for_dask = {place: (_ukey(row), now) for place, row in ordered.items()}
         return ordered if detail else list(ordered)
 
-    def _note_for_pyarrow(self, rows: dict[str, dict[str, Any]]) -> None:
-        """Keep the sizes of what pyarrow opens next; the first bytes of a file prove its size."""
+    def _note_listed(self, rows: dict[str, dict[str, Any]]) -> None:
+        """Keep what pyarrow or DuckDB opens next; the first bytes of a file prove its size."""
         now = monotonic()
-        sizes = {name: (row["size"], now) for name, row in rows.items() if row["size"] and is_read_in_parts(name)}
-        if len(self._listed_for_pyarrow) + len(sizes) > _LISTED_MAX:
-            self._listed_for_pyarrow.clear()
-        if len(sizes) <= _LISTED_MAX:
-            self._listed_for_pyarrow.update(sizes)
+        found = {name: (row, now) for name, row in rows.items() if row["size"] and is_read_in_parts(name)}
+        if len(self._listed) + len(found) > _LISTED_MAX:
+            self._listed.clear()
+        if len(found) <= _LISTED_MAX:
+            self._listed.update(found)
 
     def _children(self, name: str) -> list[dict[str, Any]]:
         try:

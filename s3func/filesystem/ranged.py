@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import re
 from collections import deque
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from s3func.errors import InvalidRange, NotFound, ObjectChanged, ServiceError
@@ -89,6 +90,8 @@ class RangedFile(io.BufferedIOBase):
         self._version: str | None = None
         self._edge = (0, b"")
         self._windows: deque[tuple[int, bytes]] = deque()
+        self._lock = Lock()
+        self._under_way: dict[tuple[int, int], Event] = {}
         self._block_size = max(block_size, _READ_AHEAD)
         self._max_gap = max_gap
         self._block = _BLOCK
@@ -181,44 +184,64 @@ class RangedFile(io.BufferedIOBase):
     def _bytes(self, start: int, end: int, *, goes_on: bool) -> bytes:
         pieces = []
         while start < end:
-            piece = next((piece for block in (self._edge, *self._windows) if (piece := _part(block, start, end))), b"")
-            if not piece:
-                piece = self._fetch(start, end, goes_on=goes_on)
+            piece = self._here(start, end) or self._brought(start, end, goes_on=goes_on)
             pieces.append(piece)
             start += len(piece)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _fetch(self, start: int, end: int, *, goes_on: bool) -> bytes:
-        """Ask for bytes that are not here, up to the edge where that is near; what nobody wanted yet is kept."""
+    def _here(self, start: int, end: int) -> bytes:
+        """What is here already of these bytes, from the first on."""
+        return next((piece for block in (self._edge, *self._windows) if (piece := _part(block, start, end))), b"")
+
+    def _brought(self, start: int, end: int, *, goes_on: bool) -> bytes:
+        """Bytes that are not here. DuckDB reads one file in several threads: what one has asked for the others wait for."""
+        while True:
+            with self._lock:
+                piece = self._here(start, end)
+                if piece:
+                    return piece
+                waiting = next((done for (first, stop), done in self._under_way.items() if first <= start < stop), None)
+                if waiting is None:
+                    first, stop = self._range(start, end, goes_on=goes_on)
+                    done = self._under_way[first, stop] = Event()
+                    break
+            waiting.wait()
+        try:
+            return self._fetch(first, stop, start, end)
+        finally:
+            with self._lock:
+                del self._under_way[first, stop]
+            done.set()
+
+    def _range(self, start: int, end: int, *, goes_on: bool) -> tuple[int, int]:
+        """What to ask for, up to the edge where that is near."""
         first, stop = self._around(start, end, goes_on=goes_on)
         edge, length = self._edge[0], len(self._edge[1])
+        if not length and end > self.size - EDGE_BYTES:
+            # The first look at a file that was opened without asking.
+            return min(start, max(0, self.size - EDGE_BYTES)), self.size
         if start < edge < stop <= edge + length and end - start < _WHOLE:
             stop = edge
-        if self._identity is None:
-            return self._fetch_first(first, stop, start, end)
-        result = self._ask(first, stop)
-        if _identity(result) != self._identity:
-            raise self._changed("the object was replaced while it was read", result)
-        data: bytes = result.data
-        if (first, stop) == (start, end):
-            return data
-        self._windows.append((first, data))
-        while len(self._windows) > 1 and sum(len(block) for _, block in self._windows) > _KEPT_BYTES:
-            self._windows.popleft()
-        return data[start - first : end - first]
+        return first, stop
 
-    def _fetch_first(self, first: int, stop: int, start: int, end: int) -> bytes:
-        """The first bytes of a file that was opened without asking; those at its end bring the edge along."""
-        if end > self.size - EDGE_BYTES:
-            first, stop = min(start, max(0, self.size - EDGE_BYTES)), self.size
+    def _fetch(self, first: int, stop: int, start: int, end: int) -> bytes:
+        """Ask for a range, and keep of it what nobody wanted yet."""
         result = self._ask(first, stop)
-        total = (result.content_range or "").rpartition("/")[2]
-        if total != str(self.size):
-            raise self._changed("the object was replaced after it was listed", result)
         data: bytes = result.data
-        self.adopt(result, (first, data) if stop == self.size else (0, b""))
-        if stop != self.size and (first, stop) != (start, end):
-            self._windows.append((first, data))
+        with self._lock:
+            if self._identity is None:
+                total = (result.content_range or "").rpartition("/")[2]
+                if total != str(self.size):
+                    raise self._changed("the object was replaced after it was listed", result)
+                self.adopt(result, (0, b""))
+            elif _identity(result) != self._identity:
+                raise self._changed("the object was replaced while it was read", result)
+            if stop == self.size and not self._edge[1] and len(data) <= _KEPT_BYTES:
+                self._edge = (first, data)
+            elif (first, stop) != (start, end):
+                self._windows.append((first, data))
+                while len(self._windows) > 1 and sum(len(block) for _, block in self._windows) > _KEPT_BYTES:
+                    self._windows.popleft()
         return data[start - first : end - first]
 
     def _changed(self, what: str, answer: GetResult | ServiceError) -> ObjectChanged:

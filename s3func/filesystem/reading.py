@@ -217,24 +217,28 @@ class Reading(Listings):
             if place == self._strip_protocol(path) and not any(options.values()):
                 return opened
             opened.close()
-        file = named(self._opened(path, options), self, path)
-        head = file.result
-        row = described(file.path, file.size, head.etag, head.last_modified, head.version_id)
+        file = self._opened_as_listed(self._strip_protocol(path)) if not any(options.values()) and is_duckdb() else None
+        if file is not None:
+            row = self._listed[file.path][0]
+        else:
+            file = named(self._opened(path, options), self, path)
+            head = file.result
+            row = described(file.path, file.size, head.etag, head.last_modified, head.version_id)
         if len(self._rows_of_opened) > _THREADS_MAX:
             self._rows_of_opened.clear()
         self._rows_of_opened[threading.get_ident()] = file.path, row, monotonic()
         return file
 
     def _opened_as_listed(self, name: str) -> Any:
-        """A file that pyarrow has just listed, opened without a request; None for others.
+        """A file that pyarrow or DuckDB has just listed, opened without a request; None for others.
 
         pyarrow opens the files of a dataset one after the other and reads them side by side, so it is the reads that ask.
         """
-        listed, when = self._listed_for_pyarrow.get(name, (None, 0.0))
-        if listed is None or monotonic() - when > _LISTED_SECONDS:
+        row, when = self._listed.get(name, (None, 0.0))
+        if row is None or monotonic() - when > _LISTED_SECONDS:
             return None
         session, bucket, key = self._object(name)
-        file = RangedFile(session, bucket, key, listed, block_size=self.blocksize, max_gap=self.max_gap)
+        file = RangedFile(session, bucket, key, row["size"], block_size=self.blocksize, max_gap=self.max_gap)
         return named(file, self, name)
 
     def _opened(self, path: str, options: dict[str, Any]) -> Any:

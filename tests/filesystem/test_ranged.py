@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s3func import B2Session, S3Session, testing
-from s3func.errors import ObjectChanged
+from s3func.errors import AccessDenied, ObjectChanged
 from s3func.filesystem import B2FileSystem, S3FileSystem
 from s3func.filesystem.ranged import EDGE_BYTES, RangedFile, is_read_in_parts
+from s3func.transport.parallel import Crew
 
 BUCKET = "ranged-files"
 MIB = 1024 * 1024
@@ -252,3 +254,43 @@ def test_what_pyarrow_has_listed(server: testing.Server, session: S3Session, fs:
     session.delete_object("gone.parquet")
     with listed("gone.parquet") as file, pytest.raises(FileNotFoundError):
         file.read(10)
+
+
+class Slow(Memory):
+    """One that takes its time, and fails where it is told to."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.asked: list[int] = []
+        self.error: Exception | None = None
+
+    def get_object(self, key: str, version: str | None, *, range_start: int, range_end: int, **more: Any) -> Result:
+        self.asked.append(range_end + 1 - range_start)
+        time.sleep(0.05)
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return super().get_object(key, version, range_start=range_start, range_end=range_end, **more)
+
+
+def test_several_threads_ask_once() -> None:
+    """What one thread has asked for the others wait for; where it fails, the next one asks."""
+    store = Slow(BODY[: 3 * MIB])
+    found: dict[int, bytes] = {}
+    with RangedFile(store, "b", "k", 3 * MIB, block_size=MIB, max_gap=MIB) as file:
+        assert store.body[-10:] == file._bytes(3 * MIB - 10, 3 * MIB, goes_on=False)
+
+        def read(at: int) -> None:
+            found[at] = file._bytes(at, at + 1000, goes_on=False)
+
+        with Crew(8) as crew:
+            for at in range(0, 2_400_000, 300_000):
+                crew.submit(lambda at=at: read(at))  # type: ignore[misc]  # bound now
+        assert {at: BODY[at : at + 1000] for at in range(0, 2_400_000, 300_000)} == found
+        assert [EDGE_BYTES, 3 * MIB - EDGE_BYTES] == store.asked
+    with RangedFile(store, "b", "k", 3 * MIB, block_size=MIB, max_gap=MIB) as file:
+        store.error = AccessDenied("no")
+        with pytest.raises(AccessDenied):
+            file.read(10)
+        file.seek(0)
+        assert BODY[:10] == file.read(10)
