@@ -303,7 +303,7 @@ class Mirror:
                 if overlap(other.place.parts, place.parts):
                     raise ValueError(f"{place.url} overlaps {other.place.url}, which is uploaded to: use sync()")
             bring_down(
-                self._session_of(place),
+                self._session_at(place, local),
                 place,
                 path,
                 options["delete"],
@@ -348,7 +348,7 @@ class Mirror:
             for other in others:
                 if overlap(other.place.parts, place.parts):
                     raise ValueError(f"{place.url} overlaps {other.place.url}, which is registered")
-            session = self._session_of(place)
+            session = self._session_at(place, local)
             if not path.exists():
                 looks_like_file = "." in place.parts[-1] and not place.location.key.endswith("/")
                 (path.parent if looks_like_file else path).mkdir(parents=True, exist_ok=True)
@@ -369,6 +369,13 @@ class Mirror:
     def _registered(self) -> list[Upload]:
         with self._lock:
             return list(self._uploads)
+
+    def _session_at(self, place: Place, local: object) -> Session:
+        """The session of a place whose path, unless it is a given one, belongs to the store that the session leads to."""
+        session = self._session_of(place)
+        if local is None:
+            place.claim(self.cache_root, str(getattr(session, "endpoint_url", "") or place.location.scheme))
+        return session
 
     def _session_of(self, place: Place) -> Session:
         if self._given_session is not None:

@@ -3,11 +3,14 @@
 1. The path is CACHE/STORE/BUCKET/KEY; STORE is the profile's local_name, "_" without one. A URL that names its own store,
    by an endpoint or by b2://, has another STORE than one that does not: two buckets of one name must not be one folder.
    The path lies below CACHE, always.
-2. Two places overlap when one is the other or lies below it, in steps of whole names: data and data2 do not.
+2. What the environment alone says of a store is in no name. So a folder remembers which store its bucket is in, in a file
+   beside it, and does not become that of another one.
+3. Two places overlap when one is the other or lies below it, in steps of whole names: data and data2 do not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from hashlib import sha256
@@ -15,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from s3func.connect import Location, is_url, parse
-from s3func.errors import UnsafeKey
+from s3func.errors import SafetyStop, UnsafeKey
 from s3func.profiles import Profile, find_profile
 
 NO_PROFILE = "_"
@@ -46,6 +49,21 @@ class Place(NamedTuple):
             if part in {"", ".", ".."} or "\0" in part or (os.name == "nt" and set(part) & set('\\:*?"<>|')):
                 raise UnsafeKey(f"{self.url} has no path of its own: give local=")
         return cache.joinpath(self.store, self.location.bucket, *parts)
+
+    def claim(self, cache: Path, endpoint: str) -> None:
+        """Have the bucket's folder in the cache stand for the store at `endpoint`. SafetyStop if it does for another one."""
+        # No bucket's name begins with a dot.
+        mark = cache / self.store / f".{self.location.bucket}.store"
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError), mark.open("x", encoding="utf-8") as file:
+            file.write(endpoint)
+        known = mark.read_text("utf-8") or endpoint
+        if known != endpoint:
+            folder = mark.parent / self.location.bucket
+            raise SafetyStop(
+                f"{folder} holds what bucket {self.location.bucket!r} has at {known}, and this is the one at {endpoint}: "
+                f"give a profile or local=, or delete that folder and {mark.name} beside it"
+            )
 
 
 def place_of(remote: object, profile: str | Profile | None, default: str | Profile | None) -> Place | Path:

@@ -11,7 +11,7 @@ import pytest
 
 from s3func import Credentials, S3Session, testing
 from s3func.compat import pos3
-from s3func.errors import DeadlineExceeded
+from s3func.errors import DeadlineExceeded, SafetyStop
 from s3func.message import Request, Response
 from s3func.mirrors import Mirror, mirror
 from s3func.server import S3App
@@ -189,3 +189,31 @@ def test_the_end_of_a_block_is_bounded(interval: float | None, tmp_path: Path) -
         with mirror(tmp_path / "cache", session=session) as again:
             again.upload(f"{URL}/out", tmp_path / "out", interval=None)
         assert b"x" == session.get_object("out/x").data
+
+
+def environment(monkeypatch: pytest.MonkeyPatch, server: testing.Server) -> None:
+    """Have the environment lead to a server."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server.endpoint_url)
+    monkeypatch.setenv("AWS_REGION", server.region)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key_id)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_access_key)
+
+
+def test_a_folder_of_one_store_is_not_that_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where only the environment says which store is meant, a bucket of the same name elsewhere gets none of its files."""
+    with testing.server() as one, testing.server() as other:
+        session, second = one.session("same"), other.session("same")
+        session.put_object("key", b"of the first")
+        environment(monkeypatch, one)
+        with mirror(tmp_path / "cache") as first:
+            path = first.download("s3://same")
+        with mirror(tmp_path / "cache") as again:
+            assert path == again.sync("s3://same", interval=None)
+        environment(monkeypatch, other)
+        for do in ("sync", "upload", "download"):
+            with mirror(tmp_path / "cache") as elsewhere, pytest.raises(SafetyStop, match="give a profile or local="):
+                getattr(elsewhere, do)("s3://same")
+        assert [] == list(second.list_objects())
+        with mirror(tmp_path / "cache") as elsewhere:
+            assert elsewhere.sync("s3://same", tmp_path / "own", interval=None) == tmp_path / "own"
+        assert b"of the first" == (path / "key").read_bytes()
