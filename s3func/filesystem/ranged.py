@@ -251,8 +251,7 @@ class RangedFile(io.BufferedIOBase):
         """What is worth asking for when these bytes are wanted."""
         if self.size <= _SMALL * self._max_gap:
             first, edge = self._edge
-            if edge:
-                return (0, first) if first else (len(edge), self.size)
+            return (0, first) if first else (len(edge), self.size)
         if goes_on:
             self._ahead = min(max(4 * self._ahead, _READ_AHEAD), self._block_size)
         elif self._recent and end - start < self._max_gap and (block := self._block_at(start)):
