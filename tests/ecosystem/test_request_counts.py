@@ -26,7 +26,7 @@ KEYS = 1500
 AS_IT_COMES = ("s3func", "s3fs")
 KEEPING = ("s3func, listings kept", "s3fs")
 NOT_KEEPING = ("s3func", "s3fs, listings not kept")
-ASKS_FOR_EVERY_FILE = {"dask", "duckdb"}
+ASKS_FOR_EVERY_FILE = {"dask"}
 
 
 @pytest.fixture(scope="module")
