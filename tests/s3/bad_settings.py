@@ -89,6 +89,8 @@ def rows(keys: list[Any], versions: list[Any], buckets: list[Any], seconds: list
             nothing,
         ),
         "get_object_lock_config": ({}, {}, nothing),
+        "polars_storage_options": ({}, {"bucket": buckets}, nothing),
+        "duckdb_secret": ({}, {"bucket": buckets, "name": [5, b"x", "\0"], "scope": [5, b"x", "\0"]}, nothing),
         "put_object_lock_config": ({"lock": True}, {"lock": [None, 0, 1, "x"]}, nothing),
         "put_object_legal_hold": (
             key | {"hold": True},
