@@ -47,9 +47,9 @@ class EngineVerbs(S3Base):
 
         endpoint = self._endpoint
         chosen = self.bucket if bucket is None else check_bucket(bucket)
+        place = (self._at_service() if chosen is None else self._at(chosen)).place
         if chosen is not None and (chosen.startswith("arn:") or chosen.endswith(SPECIAL_SUFFIXES)):
             raise NotSupported(f"bucket {chosen!r} is reached in a way that other programs have no setting for")
-        place = (self._at_service() if chosen is None else self._at(chosen)).place
         if endpoint.options.use_accelerate:
             raise NotSupported("other programs have no setting for use_accelerate")
         url = f"{endpoint.scheme}://{endpoint.authority(endpoint.region)}{endpoint.path}"
