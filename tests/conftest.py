@@ -1,7 +1,7 @@
 """What holds for every test: no network but loopback, nobody's account, nothing left running.
 
 The guards are in place before the first test and can not be asked for or forgotten by one. Random order comes from
-pytest-randomly; a failure prints the seed that repeats it (`-p randomly -p "randomly_seed=…"`).
+pytest-randomly; a failure prints the seed that repeats it (`--randomly-seed=…`).
 """
 
 from __future__ import annotations

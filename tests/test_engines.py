@@ -98,7 +98,12 @@ def test_without_credentials() -> None:
 
 
 @pytest.mark.parametrize(
-    "bucket", ["arn:aws:s3:eu-west-1:123456789012:accesspoint/mine", "data--use1-az4--x-s3", "alias--op-s3"]
+    "bucket",
+    [
+        "arn:aws:s3:eu-west-1:123456789012:accesspoint/mine",
+        "data--use1-az4--x-s3",
+        "test-accessp-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3",
+    ],
 )
 def test_special_buckets(bucket: str) -> None:
     """What has an address of its own kind is refused, and not pointed at another bucket."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -551,6 +552,11 @@ class TestListing:
         assert "InvalidArgument" == caught.value.code
 
 
+def known(stored: StoredObject) -> StoredObject:
+    """All of an object but the millisecond of it: the answer to a write through a gateway has the gateway's own."""
+    return replace(stored, last_modified=0.0)
+
+
 def test_versions_of_uploads(backend: MultipartBackend) -> None:
     """Completing makes a version like any other write, and the same one when it is asked for again."""
     if not isinstance(backend, Versioned):
@@ -560,10 +566,10 @@ def test_versions_of_uploads(backend: MultipartBackend) -> None:
     upload = backend.create_upload("bucket", "key", PLAIN)
     part = put_part(backend, upload, 1, body_of(40_000))
     stored = complete(backend, upload, [part])
-    assert stored == complete(backend, upload, [part])
+    assert known(stored) == known(complete(backend, upload, [part]))
     assert stored.version_id not in (None, "null", old.version_id)
     rows = backend.list_object_versions("bucket").rows
-    assert [stored, old] == [row.stored for row in rows]
+    assert [known(stored), known(old)] == [known(row.stored) for row in rows]
     backend.delete_object("bucket", "key", stored.version_id)
-    assert stored == complete(backend, upload, [part])
+    assert known(stored) == known(complete(backend, upload, [part]))
     assert b"old" == get(backend, "key")

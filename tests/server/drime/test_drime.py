@@ -10,6 +10,7 @@ import pickle
 import threading
 import time
 import traceback
+import weakref
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -388,17 +389,26 @@ class TestFaults:
         assert body == get(store, key)
         assert 3 == drime.count("PUT /presigned")
 
-    def test_large_bodies_do_not_stay_in_memory(self, store: DrimeBackend, drime: FakeDrime, drime_url: str) -> None:
+    def test_large_bodies_do_not_stay_in_memory(
+        self, store: DrimeBackend, drime: FakeDrime, drime_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Of a body that is sent in chunks a few are in memory at a time, however many there are."""
         answer = drime.answer
-        alive = []
+        alive: list[int] = []
+        sent: weakref.WeakSet[httpx.Request] = weakref.WeakSet()
+        make = httpx.Request.__init__
+
+        def made(request: httpx.Request, method: str, url: Any, **options: Any) -> None:
+            make(request, method, url, **options)
+            if "/presigned/" in str(request.url):
+                sent.add(request)
 
         def watched(method: str, target: str, headers: dict[str, str], body: bytes) -> object:
             if "/presigned/" in target:
-                requests = [each for each in gc.get_objects() if isinstance(each, httpx.Request)]
-                alive.append(sum("/presigned/" in str(each.url) for each in requests))
+                alive.append(len(sent))
             return answer(method, target, headers, body)
 
+        monkeypatch.setattr(httpx.Request, "__init__", made)
         drime.answer = watched  # type: ignore[method-assign,assignment]
         put(store, "key", bytes(100 * 1024 * 1024))
         assert 7 == len(alive)
