@@ -7,6 +7,7 @@ No finding holds a secret: of a key pair the id is shown in part, of a proxy its
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -213,7 +214,8 @@ def _advice_on_connections(error: S3FuncError, network: Network) -> str:
     text = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in text or "certificate verify failed" in text:
         return "if the store or a proxy has a certificate of its own authority, name its file in AWS_CA_BUNDLE"
-    if "407" in text:
+    # A port may have these figures as well.
+    if re.search(r"(?<![\d:.])407\b", text):
         return "the proxy wants a password: HTTPS_PROXY=http://user:password@host:port"
     if network.http_proxy or network.https_proxy:
         return "is the proxy right, and should this host be in NO_PROXY?"
