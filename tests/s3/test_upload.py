@@ -389,7 +389,7 @@ def test_threads_die_with_the_call(store: tuple[S3Session, Watch]) -> None:
     session, _ = store
     before = threading.active_count()
     session.put_object("key", content(40 * PART))
-    assert before == threading.active_count()
+    assert threading.active_count() <= before
 
 
 def test_a_part_that_was_read_over_is_read_again(tmp_path: Path) -> None:

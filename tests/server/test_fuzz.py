@@ -223,7 +223,8 @@ def test_nothing_upsets_the_store_on_disk(requests: list[Draft]) -> None:
         finally:
             app.close()
         assert ["store"] == os.listdir(folder)
-    assert before == open_files()
+    # Fewer is fine: what an earlier test left to the collector may have been collected meanwhile.
+    assert [] == [link for link in open_files() if link not in before]
 
 
 class Damage(NamedTuple):
@@ -299,4 +300,5 @@ def test_nothing_upsets_the_listener(requests: list[tuple[Draft, Damage | None]]
                 wire.send("PUT", "/healthy", sign("PUT", "/healthy", host=wire.host) | {"content-length": "0"})
                 assert 200 == wire.receive().status
         assert [] == os.listdir(Path(folder) / "store" / "tmp")
-    assert before == open_files()
+    # Fewer is fine: what an earlier test left to the collector may have been collected meanwhile.
+    assert [] == [link for link in open_files() if link not in before]
