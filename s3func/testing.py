@@ -55,16 +55,10 @@ class Server:
 
         create: make the bucket unless it is there. options: further arguments of S3Session.
         """
-        from s3func.errors import BucketAlreadyExists
         from s3func.s3 import S3Session
 
         session = S3Session(bucket=bucket, **(self.settings | options))
-        self._sessions.append(session)
-        if bucket is not None and create:
-            try:
-                session.create_bucket(bucket)
-            except BucketAlreadyExists:
-                pass
+        self._keep(session, create=create)
         return session
 
     def b2_session(self, bucket: str | None = None, *, create: bool = True, **options: Any) -> B2Session:
@@ -74,19 +68,24 @@ class Server:
         makes keeps versions. options: further arguments of B2Session.
         """
         from s3func.b2 import B2Session
-        from s3func.errors import BucketAlreadyExists
 
         keys = {"access_key_id": self.access_key_id, "access_key": self.secret_access_key}
         if "secret_access_key" in options:
             del keys["access_key"]
         session = B2Session(bucket=bucket, **({"realm": self.endpoint_url} | keys | options))
+        self._keep(session, create=create)
+        return session
+
+    def _keep(self, session: S3Session | B2Session, *, create: bool) -> None:
+        """Close a session when the server stops; make its bucket unless it is there."""
+        from s3func.errors import BucketAlreadyExists
+
         self._sessions.append(session)
-        if bucket is not None and create:
+        if session.bucket is not None and create:
             try:
-                session.create_bucket(bucket)
+                session.create_bucket()
             except BucketAlreadyExists:
                 pass
-        return session
 
     def remove_bucket(self, bucket: str) -> None:
         """Remove a bucket with all that is in it, whatever its policy and its locks say. NoSuchBucket."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from s3func.errors import NotSupported
 from s3func.s3.base import S3Base
-from s3func.s3.endpoints import SPECIAL_SUFFIXES, check_bucket
+from s3func.s3.endpoints import SPECIAL_SUFFIXES
 
 if TYPE_CHECKING:
     from s3func.engines import Reached
@@ -46,7 +46,7 @@ class EngineVerbs(S3Base):
         from s3func.engines import Reached
 
         endpoint = self._endpoint
-        chosen = self.bucket if bucket is None else check_bucket(bucket)
+        chosen = self.bucket if bucket is None else bucket
         place = (self._at_service() if chosen is None else self._at(chosen)).place
         if chosen is not None and (chosen.startswith("arn:") or chosen.endswith(SPECIAL_SUFFIXES)):
             raise NotSupported(f"bucket {chosen!r} is reached in a way that other programs have no setting for")

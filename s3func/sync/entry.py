@@ -114,6 +114,27 @@ class ScanProof(NamedTuple):
     identity: tuple[int, int] | None = None
 
 
+class ScanState:
+    """What every scan keeps: its problems as they are found, its proof when it has come to the end, and its counts."""
+
+    def __init__(self) -> None:
+        self._problems = Problems()
+        self._proof: ScanProof | None = None
+        self.entries = 0
+        self.pages = 0
+
+    def problem_of(self, name: str) -> Problem | None:
+        """See Scan."""
+        return self._problems.of(name)
+
+    @property
+    def proof(self) -> ScanProof:
+        """See Scan."""
+        if self._proof is None:
+            raise RuntimeError("the proof of a scan is there when its iteration has come to the end")
+        return self._proof
+
+
 class Scan(Protocol):
     """Entries in order, once; the proof when they have come to their end.
 

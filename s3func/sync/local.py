@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from s3func.errors import SourceChanged, SyncConflict, SyncError, SyncIncomplete, UnsafeKey
 from s3func.sync.contained import Reached, reach, split
-from s3func.sync.entry import LocalEntry, Problem, Problems, ScanProof
+from s3func.sync.entry import LocalEntry, Problem, ScanProof, ScanState
 from s3func.sync.names import NAME_BYTES, OURS, Fault, NamePolicy, printable
 from s3func.sync.operation import Side
 
@@ -212,29 +212,15 @@ class _Folder(NamedTuple):
     above: tuple[tuple[int, int], ...]
 
 
-class LocalScan:
+class LocalScan(ScanState):
     """One walk through a folder: a Scan."""
 
     def __init__(self, tree: LocalTree, filters: Filters | None, name_bytes: int = NAME_BYTES) -> None:
         """name_bytes: how long a name may be, in UTF-8."""
+        super().__init__()
         self._tree = tree
         self._filters = filters
         self._name_bytes = name_bytes
-        self._problems = Problems()
-        self._proof: ScanProof | None = None
-        self.entries = 0
-        self.pages = 0
-
-    def problem_of(self, name: str) -> Problem | None:
-        """See Scan."""
-        return self._problems.of(name)
-
-    @property
-    def proof(self) -> ScanProof:
-        """See Scan."""
-        if self._proof is None:
-            raise RuntimeError("the proof of a scan is there when its iteration has come to the end")
-        return self._proof
 
     def __iter__(self) -> Iterator[LocalEntry]:
         root = self._tree.root

@@ -15,7 +15,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Literal
 
 from s3func.errors import ProtocolError, SyncIncomplete
-from s3func.sync.entry import Problem, Problems, RemoteEntry, ScanProof
+from s3func.sync.entry import Problem, RemoteEntry, ScanProof, ScanState
 from s3func.sync.local import LocalTree
 from s3func.sync.names import NAME_BYTES, OURS
 from s3func.sync.order import in_order, is_ordered
@@ -114,29 +114,15 @@ class RemotePrefix:
         return any(page.entries for page in listing.pages())
 
 
-class RemoteScan:
+class RemoteScan(ScanState):
     """One listing of a prefix: a Scan."""
 
     def __init__(self, remote: RemotePrefix, filters: Filters | None, folder: LocalTree | None) -> None:
         """folder: whose paths the names have to become; None where the other side is a store."""
+        super().__init__()
         self._remote = remote
         self._filters = filters
         self._folder = folder
-        self._problems = Problems()
-        self._proof: ScanProof | None = None
-        self.entries = 0
-        self.pages = 0
-
-    def problem_of(self, name: str) -> Problem | None:
-        """See Scan."""
-        return self._problems.of(name)
-
-    @property
-    def proof(self) -> ScanProof:
-        """See Scan."""
-        if self._proof is None:
-            raise RuntimeError("the proof of a scan is there when its iteration has come to the end")
-        return self._proof
 
     def __iter__(self) -> Iterator[RemoteEntry]:
         for entries in self._mapped():

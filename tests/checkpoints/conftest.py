@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,17 +31,3 @@ def make(session: S3Session) -> Any:
         return Checkpoints(url, session=session, **options)
 
     return made
-
-
-def write(folder: Path, files: dict[str, bytes]) -> Path:
-    """Files below a folder that is made."""
-    for name, content in files.items():
-        path = folder.joinpath(*name.split("/"))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder
-
-
-def read(folder: Path) -> dict[str, bytes]:
-    """What is below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

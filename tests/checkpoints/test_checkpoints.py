@@ -22,7 +22,7 @@ from s3func.errors import (
     ServerError,
     SourceChanged,
 )
-from tests.checkpoints.conftest import read, write
+from tests.trees import read, write
 
 FILES = {"model.bin": b"\0\1\2" * 1000, "optimizer/state-0.bin": b"s" * 10, "empty": b""}
 

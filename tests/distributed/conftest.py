@@ -11,7 +11,7 @@ import s3func.testing
 from s3func.server import Journal
 from tests.distributed import rig
 from tests.ecosystem.environment import interpreter
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 
 FILES = 2_000
 
@@ -49,12 +49,7 @@ def started(cluster: str, server: s3func.testing.Server, home: Path) -> rig.Driv
 
 def python_of_clusters() -> Path:
     """The interpreter that has them; a skip where it is missing, which CI does not allow."""
-    try:
-        return interpreter()
-    except Unavailable as error:
-        if IN_CI:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    return present(interpreter)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import pytest
 from s3func import B2Session, testing
 from s3func.server import Journal
 from tests.ecosystem.environment import ROOT, interpreter, write_entry_points
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 
 PROGRAMS = Path(__file__).parent / "programs"
 RUN_SECONDS = 110
@@ -94,12 +94,7 @@ class Consumers:
 @pytest.fixture(scope="session")
 def python() -> Path:
     """The interpreter that has the consumers; a skip where there is none, which CI does not allow."""
-    try:
-        return interpreter()
-    except Unavailable as error:
-        if IN_CI:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    return present(interpreter)
 
 
 @pytest.fixture

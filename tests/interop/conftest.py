@@ -9,7 +9,7 @@ import pytest
 from s3func import S3Session
 from tests.interop import servers
 from tests.interop.deviations import DEVIATIONS
-from tests.interop.servers import Farm, ForeignServer, Unavailable, connect, new_bucket
+from tests.interop.servers import Farm, ForeignServer, connect, new_bucket, present
 
 FARM = Farm()
 
@@ -30,12 +30,7 @@ def pytest_sessionfinish() -> None:
 def foreign(request: pytest.FixtureRequest) -> ForeignServer:
     """A running foreign server; a skip where it cannot run, which CI does not allow."""
     name: str = request.param
-    try:
-        server = FARM.server(name)
-    except Unavailable as error:
-        if servers.IN_CI:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    server = present(lambda: FARM.server(name))
     test, case = request.node.originalname, request.node.name.replace(f"[{name}-", "[").replace(f"-{name}]", "]")
     if known := DEVIATIONS.get((name, test)) or DEVIATIONS.get((name, case)):
         raises, reason = known

@@ -19,9 +19,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import pytest
 
 from s3func import S3Session
+
+T = TypeVar("T")
 
 # As it was before the tests emptied HOME: the scripts keep what they install under the developer's own cache.
 ENVIRONMENT = dict(os.environ)
@@ -33,6 +37,17 @@ START_SECONDS = 280
 
 class Unavailable(Exception):
     """The server cannot run here, and why."""
+
+
+def present(find: Callable[[], T]) -> T:
+    """What `find` finds; a skip of the test where that is Unavailable, and a failure where CI is set."""
+    __tracebackhide__ = True
+    try:
+        return find()
+    except Unavailable as error:
+        if IN_CI:
+            pytest.fail(str(error))
+        pytest.skip(str(error))
 
 
 class ForeignServer(NamedTuple):

@@ -15,7 +15,7 @@ from s3func import B2Session
 from s3func.errors import AccessDenied, InvalidCredentials, NoSuchKey, NoSuchVersion, NotFound
 from s3func.transport.transfer import TransferConfig
 from tests.interop.clients import PROGRAMS
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 
 pytestmark = pytest.mark.interop
 SIMULATOR = Path(__file__).parent / "b2_simulator.py"
@@ -26,12 +26,7 @@ BUCKET = "bucket-one"
 @pytest.fixture(scope="module")
 def simulator() -> Iterator[dict[str, str]]:
     """A running simulator: its URL and its master key; a skip where b2sdk is not installed, which CI does not allow."""
-    try:
-        python = PROGRAMS["b2sdk"].path()
-    except Unavailable as error:
-        if IN_CI:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    python = present(PROGRAMS["b2sdk"].path)
     with subprocess.Popen([python, "-I", SIMULATOR], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

@@ -12,7 +12,7 @@ import pytest
 
 import s3func.testing
 from tests.interop.clients import Client, found, written
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 from tests.interop.test_foreign_clients import TREE
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
@@ -27,12 +27,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with s3func.testing.server(path=tmp_path / "store") as server:
 
         def begin(name: str) -> Client:
-            try:
-                client = Client(name, server, BUCKET, tmp_path)
-            except Unavailable as error:
-                if IN_CI:
-                    pytest.fail(str(error))
-                pytest.skip(str(error))
+            client = present(lambda: Client(name, server, BUCKET, tmp_path))
             client.environment |= {
                 "B2_ACCOUNT_INFO": str(tmp_path / "account"),
                 "B2_APPLICATION_KEY": server.secret_access_key,

@@ -15,7 +15,7 @@ import pytest
 
 import s3func.testing
 from tests.interop.clients import Client, found, written
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(300)]
 
@@ -46,12 +46,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     with s3func.testing.server(path=tmp_path / "store") as server:
 
         def begin(name: str) -> Client:
-            try:
-                return Client(name, server, "interop", tmp_path)
-            except Unavailable as error:
-                if IN_CI:
-                    pytest.fail(str(error))
-                pytest.skip(str(error))
+            return present(lambda: Client(name, server, "interop", tmp_path))
 
         yield begin
 

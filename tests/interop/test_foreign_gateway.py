@@ -13,7 +13,7 @@ import pytest
 import s3func.testing
 from s3func.server import SessionBackend
 from tests.interop.clients import Client
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 from tests.interop.test_foreign_clients import Start, test_awscli_sync, test_rclone, test_restic, test_s3cmd, test_s5cmd
 
 # They are collected here once more, and run over the fixture below.
@@ -42,12 +42,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Start]:
         with s3func.testing.server(SessionBackend(session)) as server:
 
             def begin(name: str) -> Client:
-                try:
-                    return Client(name, server, "interop", tmp_path)
-                except Unavailable as error:
-                    if IN_CI:
-                        pytest.fail(str(error))
-                    pytest.skip(str(error))
+                return present(lambda: Client(name, server, "interop", tmp_path))
 
             yield begin
 

@@ -21,7 +21,7 @@ from s3func import S3Session
 from s3func.testing import server
 from tests.documents import read
 from tests.interop.clients import CALLS, PROGRAMS
-from tests.interop.servers import IN_CI, Unavailable
+from tests.interop.servers import present
 
 BUCKET = "my-bucket"
 OBJECTS = {"data.csv": b"a,b\n1,2\n", "logs/1": b"one", "logs/2": b"two", "logs/old/3": b"three"}
@@ -179,12 +179,7 @@ class Column:
 
 def columns(name: str, folder: Path) -> Iterator[tuple[Column, Column]]:
     """Theirs and ours."""
-    try:
-        python = Path(sys.executable) if name == "boto3" else PROGRAMS[name].path()
-    except Unavailable as error:
-        if IN_CI:
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+    python = Path(sys.executable) if name == "boto3" else present(PROGRAMS[name].path)
     made: list[Column] = []
     try:
         for side, program, setup in (("theirs", python, THEIRS[name]), ("ours", Path(sys.executable), OURS)):

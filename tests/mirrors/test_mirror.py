@@ -16,7 +16,8 @@ import s3func
 from s3func import S3Session, mirrors, testing
 from s3func.errors import EmptySourceError, S3ObjectError, SafetyStop, ServerError, SyncConflict, SyncError, UnsafeKey
 from s3func.mirrors import Mirror, Profile, mirror
-from tests.mirrors.conftest import BUCKET, keys, put, read, write
+from tests.mirrors.conftest import BUCKET, keys, put
+from tests.trees import read, write
 
 Make = Callable[..., Mirror]
 FILES = {"in/a.bin": b"a" * 10, "in/sub/b.bin": b"bb", "in/sub/ü.txt": b""}

@@ -15,7 +15,8 @@ from s3func.errors import DeadlineExceeded, SafetyStop
 from s3func.message import Request, Response
 from s3func.mirrors import Mirror, mirror
 from s3func.server import S3App
-from tests.mirrors.conftest import BUCKET, put, read, write
+from tests.mirrors.conftest import BUCKET, put
+from tests.trees import read, write
 
 Make = Callable[..., Mirror]
 URL = f"s3://{BUCKET}"

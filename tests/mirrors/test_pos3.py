@@ -12,8 +12,9 @@ import pytest
 from s3func import S3Session, testing
 from s3func.compat import pos3
 from s3func.mirrors import mirroring
-from tests.mirrors.conftest import BUCKET, keys, put, read, write
+from tests.mirrors.conftest import BUCKET, keys, put
 from tests.shared_data import SHARED_VECTORS
+from tests.trees import read, write
 
 URL = f"s3://{BUCKET}"
 MANUAL = SHARED_VECTORS.parent / "seeds" / "pos3.md"

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
+
+from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
+from s3func.server.powers import Upload
+
+Publish = Callable[[ObjectAttributes, Guard | None], StoredObject]
 
 
 class Draft:
@@ -26,6 +32,22 @@ class Draft:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.abort()
+
+
+class UploadCompletion(Draft):
+    """An upload to become an object, or one that has become one."""
+
+    def __init__(self, publish: Publish, upload: Upload, parts: Sequence[Part], completed: StoredObject | None) -> None:
+        self.upload = upload
+        self.parts = parts
+        self.completed = completed
+        self._publish = publish
+
+    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
+        """Make the object, once."""
+        self._check_open()
+        self.abort()
+        return self._publish(attributes, guard)
 
 
 class Reader:

@@ -25,7 +25,8 @@ from s3func.server.backend import (
     run_guard,
 )
 from s3func.server.backends.documents import edited
-from s3func.server.backends.drime.bodies import DrimeCompletion, DrimeCopy, DrimePartWriter, DrimeReader, DrimeWriter
+from s3func.server.backends.drafts import UploadCompletion
+from s3func.server.backends.drime.bodies import DrimeCopy, DrimePartWriter, DrimeReader, DrimeWriter
 from s3func.server.backends.drime.buckets import Bucket, Buckets
 from s3func.server.backends.drime.cache import Cache, Database
 from s3func.server.backends.drime.folders import Folders
@@ -333,7 +334,7 @@ class DrimeBackend(Multipart, Editable):
 
     def begin_complete(
         self, bucket: str, key: str, upload_id: str, parts: Sequence[tuple[int, str]]
-    ) -> DrimeCompletion:
+    ) -> UploadCompletion:
         found = self._buckets.find(bucket)
         digest = parts_digest(parts)
         try:
@@ -342,11 +343,11 @@ class DrimeBackend(Multipart, Editable):
             done = self._uploads.completed(found.id, key, upload_id, digest, self._now())
             if done is None:
                 raise
-            return DrimeCompletion(lambda *_: done[1], done[0], (), done[1])
+            return UploadCompletion(lambda *_: done[1], done[0], (), done[1])
         known = {each.part.number: each for each in stored_parts}
         chosen = check_parts(parts, (each.part for each in known.values()), bucket, key)
         publish = partial(self._complete, found, upload, [known[part.number] for part in chosen], digest)
-        return DrimeCompletion(publish, upload, chosen, None)
+        return UploadCompletion(publish, upload, chosen, None)
 
     def close(self) -> None:
         if not self._closed:

@@ -7,17 +7,15 @@ from threading import Lock
 
 from s3func.errors import ServiceError, TruncatedBody
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
-from s3func.server.backends.drafts import Draft, Reader
+from s3func.server.backends.drafts import Draft, Publish, Reader
 from s3func.server.backends.drime.service import ATTEMPTS, Download
 from s3func.server.backends.drime.spool import SpooledBody
-from s3func.server.powers import Upload
 
 READ_AHEAD = 8 * 1024 * 1024
 """Bytes that a reader asks for at once after it jumped and read on; it doubles as long as it reads on."""
 
 Put = Callable[[SpooledBody, ObjectAttributes, Guard | None], StoredObject]
 KeepPart = Callable[[SpooledBody, Mapping[str, str], Mapping[str, str]], Part]
-Publish = Callable[[ObjectAttributes, Guard | None], StoredObject]
 
 
 class _Spooled(Draft):
@@ -95,21 +93,6 @@ class DrimeCopy(Draft):
         if self._open:
             self._open = False
             self._unpin()
-
-
-class DrimeCompletion(Draft):
-    """An upload to become an object, or one that has become one."""
-
-    def __init__(self, publish: Publish, upload: Upload, parts: Sequence[Part], completed: StoredObject | None) -> None:
-        self.upload = upload
-        self.parts = parts
-        self.completed = completed
-        self._publish = publish
-
-    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._check_open()
-        self.abort()
-        return self._publish(attributes, guard)
 
 
 class DrimeReader(Reader):

@@ -29,12 +29,12 @@ from s3func.server.backend import (
     run_guard,
 )
 from s3func.server.backends.documents import edited
+from s3func.server.backends.drafts import UploadCompletion
 from s3func.server.backends.identity import marker_serial, new_id, version_place
 from s3func.server.backends.listing import list_slice, upload_slice, version_slice
 from s3func.server.backends.memory.bucket import NULL, Bucket, OpenUpload, Version
 from s3func.server.backends.memory.drafts import (
     Body,
-    MemoryCompletion,
     MemoryCopy,
     MemoryPartWriter,
     MemoryReader,
@@ -290,17 +290,17 @@ class MemoryBackend(Versioned, Multipart, Editable, Identified):
 
     def begin_complete(
         self, bucket: str, key: str, upload_id: str, parts: Sequence[tuple[int, str]]
-    ) -> MemoryCompletion:
+    ) -> UploadCompletion:
         digest = parts_digest(parts)
         with self._lock:
             found = self._bucket(bucket)
             done = self._recall(found, key, upload_id, digest)
             if done is not None:
-                return MemoryCompletion(lambda *_: done.stored, done.upload, (), done.stored)
+                return UploadCompletion(lambda *_: done.stored, done.upload, (), done.stored)
             opened = _upload(found, key, upload_id)
             chosen = check_parts(parts, (part for part, _ in opened.parts.values()), bucket, key)
             publish = partial(self._complete, bucket, opened.upload, chosen, digest)
-            return MemoryCompletion(publish, opened.upload, chosen, None)
+            return UploadCompletion(publish, opened.upload, chosen, None)
 
     def locate(self, identity: str) -> Located:
         with self._lock:

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
 from s3func.server.backends.drafts import Draft, Reader
-from s3func.server.powers import Upload
 
 
 class Body(NamedTuple):
@@ -109,27 +108,6 @@ class MemoryCopy(Draft):
         self._check_open()
         self.abort()
         return self._publish(self._body, attributes, guard)
-
-
-class MemoryCompletion(Draft):
-    """An upload to become an object, or one that has become one."""
-
-    def __init__(
-        self,
-        publish: Callable[[ObjectAttributes, Guard | None], StoredObject],
-        upload: Upload,
-        parts: Sequence[Part],
-        completed: StoredObject | None,
-    ) -> None:
-        self.upload = upload
-        self.parts = parts
-        self.completed = completed
-        self._publish = publish
-
-    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._check_open()
-        self.abort()
-        return self._publish(attributes, guard)
 
 
 class MemoryReader(Reader):

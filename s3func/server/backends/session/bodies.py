@@ -12,8 +12,7 @@ from typing import IO
 from s3func.errors import TruncatedBody
 from s3func.results import GetResult
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject
-from s3func.server.backends.drafts import Draft, Reader
-from s3func.server.powers import Upload
+from s3func.server.backends.drafts import Draft, Publish, Reader
 
 SPOOL_IN_MEMORY = 1024 * 1024
 """Bytes of a body that are kept in memory; a larger one is written to a temporary file."""
@@ -23,7 +22,6 @@ READ_AHEAD = 8 * 1024 * 1024
 
 Put = Callable[[IO[bytes], int, ObjectAttributes, Guard | None], StoredObject]
 PutPart = Callable[[IO[bytes], int, Mapping[str, str], Mapping[str, str]], Part]
-Copy = Callable[[ObjectAttributes, Guard | None], StoredObject]
 GetRange = Callable[[int, int], GetResult]
 Asking = Callable[[], AbstractContextManager[None]]
 
@@ -85,25 +83,10 @@ class SessionPartWriter(_Spool):
             self.abort()
 
 
-class SessionCompletion(Draft):
-    """An upload that the store is going to complete, or has completed."""
-
-    def __init__(self, upload: Upload, parts: Sequence[Part], completed: StoredObject | None, complete: Copy) -> None:
-        self.upload = upload
-        self.parts = parts
-        self.completed = completed
-        self._complete = complete
-
-    def commit(self, attributes: ObjectAttributes, guard: Guard | None = None) -> StoredObject:
-        self._check_open()
-        self._open = False
-        return self._complete(attributes, guard)
-
-
 class SessionCopy(Draft):
     """A copy that the store is going to make."""
 
-    def __init__(self, source: StoredObject, copy: Copy) -> None:
+    def __init__(self, source: StoredObject, copy: Publish) -> None:
         self.source = source
         self._copy = copy
 

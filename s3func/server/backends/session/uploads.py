@@ -18,10 +18,11 @@ from s3func.clock import SYSTEM_CLOCK, Clock
 from s3func.errors import InvalidRequest, NoSuchBucket, NoSuchUpload, NotFound, NotImplementedByStore
 from s3func.results import PutResult
 from s3func.server.backend import Guard, ObjectAttributes, Part, StoredObject, check_key
+from s3func.server.backends.drafts import UploadCompletion
 from s3func.server.backends.listing import upload_slice
 from s3func.server.backends.parts import check_parts, no_such_upload, parts_digest
 from s3func.server.backends.session.base import Conditions, SessionBase
-from s3func.server.backends.session.bodies import SessionCompletion, SessionPartWriter
+from s3func.server.backends.session.bodies import SessionPartWriter
 from s3func.server.backends.session.words import (
     UPLOAD_CHECKSUM,
     PartVerbs,
@@ -155,7 +156,7 @@ class SessionUploads(SessionBase):
 
     def begin_complete(
         self, bucket: str, key: str, upload_id: str, parts: Sequence[tuple[int, str]]
-    ) -> SessionCompletion:
+    ) -> UploadCompletion:
         self.get_bucket(bucket)
         digest = parts_digest(parts)
         known = self._uploads.get(upload_id)
@@ -177,16 +178,16 @@ class SessionUploads(SessionBase):
                 before = self._completion_of(bucket, key, upload_id, digest)
                 return complete(attributes, guard) if before is None else before.commit(attributes)
 
-        return SessionCompletion(upload, chosen, None, commit)
+        return UploadCompletion(commit, upload, chosen, None)
 
-    def _completion_of(self, bucket: str, key: str, upload_id: str, digest: str) -> SessionCompletion | None:
+    def _completion_of(self, bucket: str, key: str, upload_id: str, digest: str) -> UploadCompletion | None:
         """The completion that answers the same again, where the upload was completed with the same parts lately."""
         before = self._completed.get(upload_id)
         if before is None or (before.bucket, before.upload.key, before.digest) != (bucket, key, digest):
             return None
         if self._clock.now() - before.time > COMPLETED_SECONDS:
             return None
-        return SessionCompletion(before.upload, (), before.stored, lambda *_: before.stored)
+        return UploadCompletion(lambda *_: before.stored, before.upload, (), before.stored)
 
     def _put_part(
         self,
