@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fsspec.spec import AbstractFileSystem
 
 from s3func.connect import Location, connect
+
+if TYPE_CHECKING:
+    from s3func.filesystem.ranged import RangedFile
 
 _SECRETS = ("key", "secret", "token", "session")
 _SECRET_ARGUMENTS = {"access_key_id", "access_key", "secret_access_key", "session_token", "credentials"}
@@ -72,6 +75,7 @@ class StoreFileSystem(AbstractFileSystem):
         self._made: dict[str, None] = {}
         self._listed: dict[str, tuple[dict[str, Any], float]] = {}
         self._listed_for_dask: dict[str, tuple[str, float]] = {}
+        self._inspected: dict[str, tuple[list[RangedFile], float]] = {}
         self._session = session
         self._session_lock = threading.Lock()
 
@@ -132,10 +136,12 @@ class StoreFileSystem(AbstractFileSystem):
             self._made.clear()
             self._listed.clear()
             self._listed_for_dask.clear()
+            self._inspected.clear()
             return
         place = self._strip_protocol(path)
         self._listed.pop(place, None)
         self._listed_for_dask.pop(place, None)
+        self._inspected.pop(place, None)
         while place:
             self.dircache.pop(place, None)
             place = place.rpartition("/")[0]

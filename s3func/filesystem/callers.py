@@ -15,6 +15,15 @@ def is_pyarrow_opening() -> bool:
     return _is_pyarrow("open_input_")
 
 
+def is_pyarrow_inspecting() -> bool:
+    """Whether our caller was called by pyarrow to see what a dataset's one path is: if it is a file, it is opened next, twice."""
+    frame = _beyond()
+    if frame is None or not _is_of_pyarrow(frame, "get_file_info"):
+        return False
+    above = frame.f_back
+    return above is not None and str(above.f_globals.get("__name__")) in {"pyarrow.dataset", "pyarrow.parquet.core"}
+
+
 def is_pyarrow_listing() -> bool:
     """Whether our caller was called by pyarrow's FSSpecHandler, which is about to open the files that it finds."""
     return _is_pyarrow("get_file_info_selector")
@@ -22,9 +31,11 @@ def is_pyarrow_listing() -> bool:
 
 def _is_pyarrow(function: str) -> bool:
     frame = _beyond()
-    if frame is None or frame.f_globals.get("__name__") != "pyarrow.fs":
-        return False
-    return frame.f_code.co_name.startswith(function)
+    return frame is not None and _is_of_pyarrow(frame, function)
+
+
+def _is_of_pyarrow(frame: FrameType, function: str) -> bool:
+    return frame.f_globals.get("__name__") == "pyarrow.fs" and frame.f_code.co_name.startswith(function)
 
 
 def is_duckdb() -> bool:

@@ -107,6 +107,15 @@ class RangedFile(io.BufferedIOBase):
         # B2 reads a file by its id and needs no other right for it.
         self._version = result.version_id if self._session.capabilities.versions == "always" else None
 
+    def again(self) -> RangedFile:
+        """Another file of the same object, with what the opening has brought; nothing is sent."""
+        file = RangedFile(
+            self._session, self._bucket, self.name, self.size, block_size=self._block_size, max_gap=self._max_gap
+        )
+        if self.result is not None:
+            file.adopt(self.result, self._edge)
+        return file
+
     def readable(self) -> bool:
         """True."""
         return True

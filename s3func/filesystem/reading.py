@@ -15,11 +15,11 @@ from fsspec.utils import merge_offset_ranges
 
 from s3func.errors import NotFound
 from s3func.filesystem.bulk import Recorder, Told, ancestors, side_by_side
-from s3func.filesystem.callers import is_duckdb, is_pyarrow_opening
+from s3func.filesystem.callers import is_duckdb, is_pyarrow_inspecting, is_pyarrow_opening
 from s3func.filesystem.files import cut, existing, named, read_range
 from s3func.filesystem.listings import Listings
 from s3func.filesystem.ranged import RangedFile, is_read_in_parts, open_ranged
-from s3func.filesystem.rows import described
+from s3func.filesystem.rows import described, folder_row
 
 _JUST_SECONDS = 1.0
 _LISTED_SECONDS = 60.0
@@ -37,6 +37,37 @@ class Reading(Listings):
         # By thread, but not as its local: what a thread of C++ has of those ends with each of its calls.
         self._rows_of_opened: dict[int, tuple[str, dict[str, Any], float]] = {}
 
+    def info(self, path: str, version_id: str | None = None, **options: Any) -> dict[str, Any]:
+        """As it is in Listings. To pyarrow, which opens right away what a dataset consists of, the opened file is the answer."""
+        if version_id is None and not self.use_listings_cache and is_pyarrow_inspecting():
+            bucket, key = self._split(path)
+            if is_read_in_parts(key) and f"{bucket}/{key}" not in self._folders:
+                return self._info_by_opening(path, bucket, key)
+        return super().info(path, version_id, **options)
+
+    def _info_by_opening(self, path: str, bucket: str, key: str) -> dict[str, Any]:
+        name = f"{bucket}/{key}"
+        try:
+            file = open_ranged(self.session, bucket, key, None, block_size=self.blocksize, max_gap=self.max_gap)
+        except NotFound:
+            # Datasets that are folders often have names like that of a file.
+            if not self._has_below(bucket, key):
+                raise FileNotFoundError(path) from None
+            return folder_row(name)
+        if file is None:
+            return super().info(path)
+        now = monotonic()
+        for other, (_, when) in list(self._inspected.items()):
+            if now - when > _JUST_SECONDS:
+                self._inspected.pop(other, None)
+        # It is opened for its schema, and once more for its rows; in which threads is not known.
+        self._inspected[name] = [file, file.again()], now
+        return self._row_of(name, file)
+
+    def _row_of(self, name: str, file: Any) -> dict[str, Any]:
+        head = file.result
+        return described(name, file.size, head.etag, head.last_modified, head.version_id)
+
     def isfile(self, path: str) -> bool:
         """Whether it is an object; one request.
 
@@ -44,7 +75,7 @@ class Reading(Listings):
         """
         if is_pyarrow_opening():
             name = self._strip_protocol(path)
-            opened: Any = self._opened_as_listed(name)
+            opened: Any = self._opened_as_inspected(name) or self._opened_as_listed(name)
             if opened is None:
                 try:
                     opened = self._open_to_read(path, {})
@@ -222,12 +253,21 @@ class Reading(Listings):
             row = self._listed[file.path][0]
         else:
             file = named(self._opened(path, options), self, path)
-            head = file.result
-            row = described(file.path, file.size, head.etag, head.last_modified, head.version_id)
+            row = self._row_of(file.path, file)
         if len(self._rows_of_opened) > _THREADS_MAX:
             self._rows_of_opened.clear()
         self._rows_of_opened[threading.get_ident()] = file.path, row, monotonic()
         return file
+
+    def _opened_as_inspected(self, name: str) -> Any:
+        """A file that was opened when pyarrow asked about it right before; None for others."""
+        files, when = self._inspected.get(name, ([], 0.0))
+        if not files or monotonic() - when > _JUST_SECONDS:
+            return None
+        try:
+            return named(files.pop(), self, name)
+        except IndexError:  # another thread has taken the last one
+            return None
 
     def _opened_as_listed(self, name: str) -> Any:
         """A file that pyarrow or DuckDB has just listed, opened without a request; None for others.

@@ -187,17 +187,35 @@ def test_kept_listings_expire(session: S3Session, fs: Any) -> None:
     assert kept.exists(f"{BUCKET}/d/late")
 
 
-def pyarrow_like(fs: Any) -> Callable[[str], Any]:
-    """A function with the name, the module and the two calls of pyarrow's."""
-    module = types.ModuleType("pyarrow.fs")
-    code = """
+def module_like(name: str, code: str) -> Any:
+    """A module of somebody else's name, with functions that call as theirs do."""
+    module = types.ModuleType(name)
+    exec(compile(code, f"{name}.py", "exec"), module.__dict__)
+    return module
+
+
+PYARROW_FS = """
 def open_input_file(fs, path):
     if not fs.isfile(path):
         raise FileNotFoundError(path)
     return fs.open(path, mode="rb")
+
+def get_file_info(fs, path):
+    return fs.info(path)
 """
-    exec(compile(code, "fs.py", "exec"), module.__dict__)
+
+
+def pyarrow_like(fs: Any) -> Callable[[str], Any]:
+    """A function with the name, the module and the two calls of pyarrow's."""
+    module = module_like("pyarrow.fs", PYARROW_FS)
     return lambda path: module.open_input_file(fs, path)
+
+
+def inspecting(fs: Any, module: str = "pyarrow.dataset") -> Callable[[str], Any]:
+    """What pyarrow asks of the one path of a dataset before it opens it."""
+    questions = module_like("pyarrow.fs", PYARROW_FS)
+    dataset = module_like(module, "def single(ask, fs, path): return ask(fs, path)")
+    return lambda path: dataset.single(questions.get_file_info, fs, path)
 
 
 def test_pyarrow_opens_with_one_request(server: testing.Server, session: S3Session, fs: Any) -> None:
@@ -215,11 +233,49 @@ def test_pyarrow_opens_with_one_request(server: testing.Server, session: S3Sessi
         assert b"changed" == file.read()
 
 
+def test_pyarrow_looks_at_a_file_and_opens_it_twice_with_one_request(
+    server: testing.Server, session: S3Session, fs: Any
+) -> None:
+    """A dataset of one file; whoever opens it after that, or is somebody else, asks anew."""
+    path = f"{BUCKET}/one.parquet"
+    fs.pipe_file(path, b"PAR1")
+    inspect, opened = inspecting(fs), pyarrow_like(fs)
+
+    def read(of: Any) -> bytes:
+        with of(path) as file:
+            return bytes(file.read())
+
+    plain = fs.info(path)
+    assert ["GetObject"] == asked(server, lambda: (inspect(path), read(opened), read(opened)))
+    assert ["GetObject"] == asked(server, lambda: read(opened))
+    found = inspect(path)
+    assert {name: plain[name] for name in found} == found
+    session.put_object("one.parquet", b"changed")
+    assert b"changed" == read(fs.open)
+    assert [b"PAR1", b"PAR1", b"changed"] == [read(opened) for _ in range(3)]
+    inspect(path)
+    fs.pipe_file(path, b"by ourselves")
+    assert b"by ourselves" == read(opened)
+    assert ["HeadObject"] == asked(server, lambda: inspecting(fs, "somebody.dataset")(path))
+
+
+def test_what_pyarrow_looks_at_is_no_file(server: testing.Server, fs: Any) -> None:
+    """Folders with the name of a file, what is not there, and what is empty, at no more requests than others make."""
+    fs.pipe({f"{BUCKET}/folder.parquet/a": b"x", f"{BUCKET}/empty.parquet": b""})
+    inspect = inspecting(fs, "pyarrow.parquet.core")
+    assert ["GetObject", "ListObjectsV2"] == asked(server, lambda: inspect(f"{BUCKET}/folder.parquet"))
+    assert ["ListObjectsV2"] == asked(server, lambda: inspect(f"{BUCKET}/folder.parquet"))
+    assert "directory" == inspect(f"{BUCKET}/folder.parquet")["type"]
+    with pytest.raises(FileNotFoundError):
+        inspect(f"{BUCKET}/none.parquet")
+    assert ("file", 0) == tuple(inspect(f"{BUCKET}/empty.parquet")[name] for name in ("type", "size"))
+    assert ["HeadObject"] == asked(server, lambda: inspect(f"{BUCKET}/d/p=0/0"))
+
+
 def dask_like(fs: Any) -> Callable[[str], list[int]]:
     """A function in a module of Dask's name, which lists a folder and asks for the checksums of what it found."""
-    module = types.ModuleType("dask.dataframe.io")
     code = "def checksums(fs, path): return [fs.checksum(name) for name in fs.find(path)]"
-    exec(compile(code, "io.py", "exec"), module.__dict__)
+    module = module_like("dask.dataframe.io", code)
     return lambda path: list(module.checksums(fs, path))
 
 
