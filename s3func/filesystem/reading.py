@@ -39,9 +39,12 @@ class Reading(Listings):
 
     def info(self, path: str, version_id: str | None = None, **options: Any) -> dict[str, Any]:
         """As it is in Listings. To pyarrow, which opens right away what a dataset consists of, the opened file is the answer."""
-        if version_id is None and not self.use_listings_cache and is_pyarrow_inspecting():
+        if version_id is None and is_pyarrow_inspecting():
             bucket, key = self._split(path)
-            if is_read_in_parts(key) and f"{bucket}/{key}" not in self._folders:
+            name = f"{bucket}/{key}"
+            known = self._info_from_cache(name)
+            is_file = name not in self._folders if known is None else known["type"] == "file"
+            if is_file and is_read_in_parts(key):
                 return self._info_by_opening(path, bucket, key)
         return super().info(path, version_id, **options)
 

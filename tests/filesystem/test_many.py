@@ -259,6 +259,19 @@ def test_pyarrow_looks_at_a_file_and_opens_it_twice_with_one_request(
     assert ["HeadObject"] == asked(server, lambda: inspecting(fs, "somebody.dataset")(path))
 
 
+def test_pyarrow_looks_at_what_is_listed(server: testing.Server, session: S3Session, fs: Any) -> None:
+    """A kept listing says what is there and what is not; the opening is what is asked."""
+    fs.pipe({f"{BUCKET}/l/one.parquet": b"PAR1", f"{BUCKET}/l/folder.parquet/a": b""})
+    kept = keeping(session)
+    kept.find(f"{BUCKET}/l")
+    session.put_object("l/late.parquet", b"PAR1")
+    inspect = inspecting(kept)
+    assert [] == asked(server, lambda: inspect(f"{BUCKET}/l/folder.parquet"))
+    assert ["GetObject"] == asked(server, lambda: inspect(f"{BUCKET}/l/one.parquet"))
+    with pytest.raises(FileNotFoundError):
+        inspect(f"{BUCKET}/l/late.parquet")
+
+
 def test_what_pyarrow_looks_at_is_no_file(server: testing.Server, fs: Any) -> None:
     """Folders with the name of a file, what is not there, and what is empty, at no more requests than others make."""
     fs.pipe({f"{BUCKET}/folder.parquet/a": b"x", f"{BUCKET}/empty.parquet": b""})
