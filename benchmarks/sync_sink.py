@@ -1,8 +1,8 @@
 """The store of the sync benchmark: nginx that lists as many keys as a scenario wants, and takes and gives small objects.
 
-It keeps nothing. Every key of `small/`, `noop/` and `plan/` is made of its number, so a page of a listing is computed
-from its token; every object of a prefix has the same bytes. An upload is answered with the MD5 of what was sent, so that
-clients that compare it are content, and is counted with its bytes.
+It keeps no bytes. Every key of `small/`, `noop/` and `plan/` is made of its number, so a page of a listing is computed from
+its token; every object of a prefix has the same bytes. An upload is answered with the MD5 of what was sent, so that clients
+that compare it are content, and is counted with its bytes; HEAD knows it until /stats is asked.
 
     GET  /many?prefix=small/     20,000 keys of 4 KiB    GET HEAD PUT /many/…    /stats: requests by kind since the last time
     GET  /many?prefix=noop/     200,000 keys of 16 bytes
@@ -43,6 +43,7 @@ http {
   client_body_temp_path %(data)s/tmp; proxy_temp_path %(data)s/tmp; fastcgi_temp_path %(data)s/tmp;
   uwsgi_temp_path %(data)s/tmp; scgi_temp_path %(data)s/tmp;
   lua_shared_dict stats 1m;
+  lua_shared_dict taken 16m;
   init_by_lua_block {
     shelves = {%(shelves)s}
     for _, shelf in pairs(shelves) do
@@ -91,6 +92,7 @@ http {
           found[#found + 1] = '"' .. name .. '":' .. (ngx.shared.stats:get(name) or 0)
         end
         ngx.shared.stats:flush_all()
+        ngx.shared.taken:flush_all()
         ngx.print("{" .. table.concat(found, ",") .. "}")
       }
     }
@@ -114,7 +116,7 @@ http {
         ngx.print(answer)
       }
     }
-    location ~ ^/%(bucket)s/(?<shelf>[a-z]+)/. {
+    location ~ ^/%(bucket)s/(?<shelf>[a-z]+)/ {
       content_by_lua_block {
         local method = ngx.req.get_method()
         if method == "PUT" then
@@ -123,16 +125,22 @@ http {
           ngx.req.read_body()
           local body = ngx.req.get_body_data() or ""
           count("put", #body)
-          ngx.header["ETag"] = '"' .. hex(ngx.md5_bin(body)) .. '"'
+          local etag = hex(ngx.md5_bin(body))
+          ngx.shared.taken:set(ngx.var.uri, etag .. #body)
+          ngx.header["ETag"] = '"' .. etag .. '"'
           ngx.header["Content-Length"] = 0
           return
         end
+        count(method == "HEAD" and "head" or "get")
         local shelf = shelves[ngx.var.shelf .. "/"]
         if not shelf or shelf.keys == 0 then
-          count(method == "HEAD" and "head" or "get")
-          return ngx.exit(404)
+          local taken = ngx.shared.taken:get(ngx.var.uri)
+          if method ~= "HEAD" or not taken then return ngx.exit(404) end
+          ngx.header["ETag"] = '"' .. taken:sub(1, 32) .. '"'
+          ngx.header["Last-Modified"] = ngx.http_time(%(written)d)
+          ngx.header["Content-Length"] = taken:sub(33)
+          return
         end
-        count(method == "HEAD" and "head" or "get")
         ngx.header["ETag"] = '"' .. shelf.etag .. '"'
         ngx.header["Last-Modified"] = ngx.http_time(%(written)d)
         ngx.header["x-amz-meta-mtime"] = "%(written)d"
