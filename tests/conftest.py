@@ -139,6 +139,19 @@ def left_behind(look: Callable[[], dict[int, str]], before: dict[int, str]) -> l
 
 
 @pytest.fixture(autouse=True)
+def knows_nothing_of_others() -> None:
+    """A test meets nothing that an earlier one had this process remember.
+
+    Those are the tokens and upload URLs of a B2 server whose port may be another's by now, and the credentials of the
+    session that boto3 makes for all who ask for none.
+    """
+    if auth := sys.modules.get("s3func.b2.auth"):
+        auth._accounts.clear()
+    if boto3 := sys.modules.get("boto3"):
+        boto3.DEFAULT_SESSION = None  # type: ignore[attr-defined]  # of whatever module this is
+
+
+@pytest.fixture(autouse=True)
 def leaves_nothing_behind(loopback_guard: LoopbackGuard) -> Iterator[None]:
     """Fail the test that leaves a thread or a child process running, or that tried to leave the machine."""
     threads_before, children_before = threads(), children()
