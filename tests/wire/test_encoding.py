@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -149,8 +150,10 @@ def test_amz_date_round_trip(epoch: int) -> None:
 @given(MOMENTS)
 def test_http_date_is_the_standard_form(moment: datetime) -> None:
     """HTTP dates are those of RFC 9110, in English whatever the locale, and come back as the same second."""
-    whole = moment.replace(microsecond=0)
-    text = encoding.http_date(moment.timestamp())
+    # In far years a float has no room for the last microseconds of a second, and is that of the next one.
+    epoch = moment.timestamp()
+    whole = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=math.floor(epoch))
+    text = encoding.http_date(epoch)
     assert whole == encoding.parse_http_date(text)
     assert ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")[whole.weekday()] == text[:3]
     assert 29 == len(text)
